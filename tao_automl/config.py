@@ -1,0 +1,271 @@
+"""Settings with their origin: flag > environment > study file > platform > default.
+
+`KEYS` is the one table of everything a user may set. The flag, the variable TAO_AUTOML_<KEY> and the key in
+a file have the same name and are read by the same function, so a value means the same wherever it stands.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tao_automl.errors import ConfigError, UsageError, near
+
+_TIME = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE = {
+    "b": 1,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("is not a word")
+    return value.strip()
+
+
+def _name(value: Any) -> str:
+    if not _NAME.fullmatch(text := _text(value)):
+        raise ValueError(
+            "may hold letters, digits, '-', '_' and '.', 64 at most, and starts with a letter or digit"
+        )
+    return text
+
+
+def _path(value: Any) -> Path:
+    return Path(_text(value)).expanduser().absolute()
+
+
+def _integer(low: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if isinstance(value, bool) or not re.fullmatch(r"-?\d+", str(value).strip()):
+            raise ValueError("is not a whole number")
+        if int(value) < low:
+            raise ValueError(f"is below {low}")
+        return int(value)
+
+    return read
+
+
+def seconds(value: Any) -> float:
+    """A duration: `90`, `90s`, `30m`, `8h`, `1h30m`, `2d`. In seconds."""
+    text = str(value).strip().lower().replace(" ", "")
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError("is not a duration such as 90s, 30m, 8h or 1h30m")
+    total = sum(float(number) * _TIME[unit or "s"] for number, unit in parts)
+    if not total > 0:
+        raise ValueError("is not above zero")
+    return total
+
+
+def size_bytes(value: Any) -> int:
+    """A size: `500 MiB`, `2GB`, `4096`. In bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt]?i?b?)", str(value).strip().lower().replace(" ", ""))
+    unit = (match[2] or "b") if match else ""
+    if not match or unit not in _SIZE:
+        raise ValueError("is not a size such as 500 MiB or 2 GB")
+    return math.ceil(float(match[1]) * _SIZE[unit])
+
+
+def _one_of(*words: str, **older: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        text = {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+        text = older.get(text, text)
+        if text not in words:
+            raise ValueError(f"is not one of {', '.join(words)}")
+        return text
+
+    return read
+
+
+def _kept_checkpoints(value: Any) -> int | str:
+    if value == "all":
+        return "all"
+    try:
+        return _integer(1)(value)
+    except ValueError:
+        raise ValueError("is neither 'all' nor a number of trials") from None
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """`{key: value}` in a file, `KEY=VALUE` (or a list of them) as a flag."""
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}
+    pairs: dict[str, Any] = {}
+    for item in _list(value):
+        key, equals, text = str(item).partition("=")
+        if not key.strip():
+            raise ValueError(f"has an entry without a key: {item}")
+        pairs[key.strip()] = text.strip() if equals else None
+    return pairs
+
+
+def _list(value: Any) -> list[str]:
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return [_text(item) for item in items]
+
+
+def _paths(value: Any) -> list[Path]:
+    return [_path(item) for item in _list(value)]
+
+
+@dataclass(frozen=True)
+class Key:
+    """One thing a user may set."""
+
+    name: str
+    read: Callable[[Any], Any]
+    about: str
+    default: Any = None
+    metavar: str = "TEXT"
+    many: bool = False
+    fixed: bool = True  # frozen with the study; `resume` may not change it
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return "TAO_AUTOML_" + self.name.upper()
+
+
+KEYS: Mapping[str, Key] = {
+    key.name: key
+    for key in (
+        Key("model", _text, "Model to tune, as `tao-automl models` names it", metavar="MODEL"),
+        Key("skill_dir", _path, "A skill folder, instead of --model", metavar="DIR"),
+        Key("name", _name, "Name of the study (default: the model and the time)", metavar="NAME"),
+        Key("train_data", _paths, "COCO directory to train on: images/ or images.tar.gz, annotations.json", metavar="DIR", many=True),
+        Key("val_data", _paths, "The same, to validate on", metavar="DIR", many=True),
+        Key("num_classes", _integer(1), "Classes of the model (default: highest category id + 1)", metavar="N"),
+        Key("trials", _integer(1), "Trials in all", 10, metavar="N", fixed=False),
+        Key("time", seconds, "Time in which trials may run, such as 8h", metavar="TIME", fixed=False),
+        Key("max_failures", _integer(1), "Failed trials in a row that end the study", 5, metavar="N", fixed=False),
+        Key("parallel", _integer(1), "Trials at a time (default: by the machine)", metavar="N", fixed=False),
+        Key("epochs", _integer(1), "Epochs of a trial (default: the model's)", metavar="N"),
+        Key("gpus", _integer(0), "GPUs of a trial", metavar="N", fixed=False),
+        Key("metric", _text, "Metric to tune (default: the model's)", metavar="NAME"),
+        Key("direction", _one_of("maximize", "minimize"), "Which way is better (default: the metric's)", metavar="maximize|minimize"),
+        Key("algorithm", _text, "How configs are proposed: tpe or random", "tpe", metavar="NAME"),
+        Key("pruner", _text, "How bad trials are stopped early: median or none", "median", metavar="NAME"),
+        Key("seed", _integer(0), "Seed of the search", 1, metavar="N"),
+        Key("set", _mapping, "Set a key of the spec for every trial", metavar="KEY=VALUE", many=True),
+        Key("search", _mapping, "Search a key: KEY, KEY=LOW..HIGH[:log] or KEY=a,b,c", metavar="KEY[=RANGE]", many=True),
+        Key("keep", _list, "Do not search a key", metavar="KEY", many=True),
+        Key("runtime", _text, "What runs a trial: process or standin", metavar="NAME"),
+        Key("platform", _text, "Where trials run: a name in configs/platforms or a file", metavar="NAME", fixed=False),
+        Key("address", _text, "A standing Ray cluster (default: Ray on this machine)", metavar="ADDRESS", fixed=False),
+        Key("storage", _text, "Optuna storage (default: sqlite, studies.db in the studies folder)", metavar="URL", fixed=False),
+        Key("studies_dir", _path, "Folder of the studies", Path("studies"), metavar="DIR", fixed=False),
+        Key("automl_policy", _one_of("on", "off", auto="on"), "off: one plain training, no search", "on", metavar="on|off"),
+        Key("keep_checkpoints", _kept_checkpoints, "Trials whose best checkpoint stays: a number or 'all'", 3, metavar="N|all", fixed=False),
+        Key("min_free", size_bytes, "Free room that the studies folder must have", 500 * 2**20, metavar="SIZE", fixed=False),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was asked, resolved: a value for every key of `KEYS`, and where each came from."""
+
+    values: Mapping[str, Any]
+    origins: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def origin(self, name: str) -> str:
+        return self.origins[name]
+
+    def named(self, name: str) -> bool:
+        """True if a user said it, in whatever place."""
+        return self.origins[name] != "default"
+
+    def with_values(self, origin: str, **values: Any) -> Settings:
+        return Settings({**self.values, **values}, {**self.origins, **dict.fromkeys(values, origin)})
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings from one place: `where` is said to users, in messages and in `plan`."""
+
+    where: str
+    values: Mapping[str, Any]
+    locate: Callable[[str], str] | None = None  # key → 'file:line'
+
+    def name_of(self, key: Key) -> str:
+        if self.where == "flag":
+            return key.flag
+        if self.where == "environment":
+            return key.variable
+        place = self.locate(key.name) if self.locate else self.where
+        return f"{place}: {key.name}"
+
+
+def environment() -> Layer:
+    """The layer of TAO_AUTOML_* variables."""
+    found = {key.name: os.environ[key.variable] for key in KEYS.values() if os.environ.get(key.variable)}
+    return Layer("environment", found)
+
+
+def resolve(layers: list[Layer]) -> Settings:
+    """Merge layers, the strongest first. Mappings and lists merge by entry, everything else by key.
+
+    Raises:
+        UsageError: a flag or variable has a value that its key cannot take.
+        ConfigError: a file has; the message names file and line.
+    """
+    values: dict[str, Any] = {name: _default(key) for name, key in KEYS.items()}
+    origins = dict.fromkeys(KEYS, "default")
+    for layer in reversed(layers):
+        for name, raw in layer.values.items():
+            if raw is None or raw == ():
+                continue
+            key = _known(name, layer)
+            value = _read(key, raw, layer)
+            if isinstance(value, dict):
+                value = {**values[name], **value}
+            elif name == "keep":
+                value = list(dict.fromkeys([*values[name], *value]))
+            values[name] = value
+            origins[name] = layer.where
+    return Settings(values, origins)
+
+
+def _default(key: Key) -> Any:
+    if key.read is _mapping:
+        return {}
+    if key.many:
+        return []
+    return key.default.absolute() if isinstance(key.default, Path) else key.default
+
+
+def _known(name: str, layer: Layer) -> Key:
+    if name not in KEYS:
+        place = layer.locate(name) if layer.locate else layer.where
+        raise ConfigError(f"{place}: '{name}' is not a setting", tip=near(name, KEYS), code="unknown-setting")
+    return KEYS[name]
+
+
+def _read(key: Key, raw: Any, layer: Layer) -> Any:
+    try:
+        return key.read(raw)
+    except ValueError as error:
+        kind = UsageError if layer.where in ("flag", "environment") else ConfigError
+        shown = raw if not isinstance(raw, (list, tuple)) else " ".join(map(str, raw))
+        tip = f"{key.about}: {key.flag} {key.metavar}"
+        raise kind(f"{layer.name_of(key)} {shown}: {error}", tip=tip) from None

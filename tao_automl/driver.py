@@ -1,0 +1,198 @@
+"""Runs a study from this process: opens what a tuner needs, in an order that leaves nothing half made.
+
+Everything that can be wrong is checked before the study exists; from then on `resume` goes on from whatever
+state a driver left.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from tao_automl import plan as plans
+from tao_automl import studyfile
+from tao_automl.config import Settings
+from tao_automl.errors import PlatformError, StudyError
+from tao_automl.events import EventLog, Listener
+from tao_automl.execution import staging
+from tao_automl.execution.cluster import RayCluster
+from tao_automl.layout import StudiesPaths
+from tao_automl.lock import StudyLock, holder
+from tao_automl.plan import Plan
+from tao_automl.search import study as studies
+from tao_automl.tuner import Outcome, Tuner
+
+
+def run(
+    plan: Plan, listeners: Sequence[Listener] = (), now: Callable[[], datetime] = datetime.now
+) -> Outcome:
+    """Start a new study and drive it to the end of its budget.
+
+    Raises:
+        StudyError: there is a study of that name.
+        PlatformError: no room on disk, or Ray does not start.
+    """
+    _refuse_existing(plan)
+    _check_room(plan.settings)
+    plan.studies.folder.mkdir(parents=True, exist_ok=True)
+    with StudyLock(plan.paths.lock, plan.name):
+        _refuse_existing(plan)
+        studyfile.freeze(plan.settings, plan.name, plan.paths.study_file, now())
+        storage = studies.open_storage(plan.storage_url, create=True)
+        study = studies.create(storage, plan.name, plan.metric, plan.space, attributes=_attributes(plan))
+        return _drive(plan, study, listeners, "study_started", now)
+
+
+def resume(
+    name: str,
+    studies_dir: Path,
+    changes: Mapping[str, Any],
+    listeners: Sequence[Listener] = (),
+    now: Callable[[], datetime] = datetime.now,
+) -> Outcome:
+    """Go on with a study: attach to what still runs, start what is left of the budget.
+
+    Args:
+        changes: settings that may change, such as `trials`; None values are ignored.
+
+    Raises:
+        StudyError: no such study, or it was started with another space, metric or direction.
+    """
+    plan = plan_of(name, studies_dir, changes, now)
+    _check_room(plan.settings)
+    with StudyLock(plan.paths.lock, name):
+        study = studies.load(studies.open_storage(plan.storage_url, create=False), name)
+        studies.check_same(study, plan.metric, plan.space)
+        studies.clear_stop_request(study)
+        return _drive(plan, study, listeners, "study_resumed", now)
+
+
+def plan_of(
+    name: str, studies_dir: Path, changes: Mapping[str, Any], now: Callable[[], datetime] = datetime.now
+) -> Plan:
+    """The plan of a study that exists, made again from its record."""
+    asked = {key: value for key, value in changes.items() if value is not None}
+    paths = StudiesPaths(studies_dir).study(name)
+    if not paths.folder.exists():
+        url = asked.get("storage") or StudiesPaths(studies_dir).storage_url
+        studies.load(studies.open_storage(url, create=False), name)
+    settings = studyfile.thaw(paths, studies_dir).with_values("flag", name=name, **asked)
+    return plans.prepare(settings, now())
+
+
+def request_stop(name: str, studies_dir: Path, storage_url: str | None, *, at_once: bool) -> bool:
+    """Leave a wish in storage that the driver's next tick reads. False if no driver is there to read it."""
+    layout = StudiesPaths(studies_dir)
+    study = studies.load(studies.open_storage(storage_url or layout.storage_url, create=False), name)
+    if holder(layout.study(name).lock) is None:
+        return False
+    studies.request_stop(study, "now" if at_once else "drain")
+    return True
+
+
+def _drive(
+    plan: Plan,
+    study: studies.Study,
+    listeners: Sequence[Listener],
+    kind: str,
+    now: Callable[[], datetime],
+) -> Outcome:
+    events = EventLog(plan.paths.events, plan.name, now)
+    for listener in listeners:
+        events.listen(listener)
+    settings = plan.settings
+    method = studies.Method(settings["algorithm"], settings["pruner"], settings["seed"], plan.epochs)
+    studies.configure(study, plan.space, method)
+    _unpack(plan)
+    events.emit(
+        kind,
+        model=plan.skill.model,
+        metric=plan.metric.name,
+        direction=plan.metric.direction.value,
+        trials=plan.trials,
+        parallel=plan.parallel,
+        epochs=plan.epochs,
+        runtime=plan.runtime,
+    )
+    cluster = RayCluster(address=plan.settings["address"], slots=plan.parallel, cpus=1.0, gpus=plan.gpus)
+    try:
+        tuner = Tuner(plan, study, cluster, events, now)
+        with _interrupts(tuner):
+            return tuner.run()
+    finally:
+        cluster.close()
+
+
+def _refuse_existing(plan: Plan) -> None:
+    """A name is used once; what to say depends on what the old study is."""
+    if plan.settings["storage"] is None and not plan.studies.database.exists():
+        return
+    storage = studies.open_storage(plan.storage_url, create=False)
+    if plan.name not in studies.names(storage):
+        return
+    studies.check_same(studies.load(storage, plan.name), plan.metric, plan.space)
+    raise StudyError(
+        f"study '{plan.name}' exists already",
+        tip=f"tao-automl resume {plan.name} goes on with it; --name gives the new one another name",
+        code="study-exists",
+    )
+
+
+def _check_room(settings: Settings) -> None:
+    folder: Path = settings["studies_dir"]
+    while not folder.exists():
+        folder = folder.parent
+    free, needed = shutil.disk_usage(folder).free, settings["min_free"]
+    if free < needed:
+        raise PlatformError(
+            f"{folder} has {free / 2**30:.1f} GiB free, {needed / 2**30:.1f} GiB are needed",
+            tip="make room, name another place with --studies-dir, or lower --min-free",
+            code="disk-full",
+        )
+    if not os.access(folder, os.W_OK):
+        raise PlatformError(f"{folder} is not writable", tip="name another place with --studies-dir")
+
+
+def _unpack(plan: Plan) -> None:
+    """Archives of images become folders, once for all studies."""
+    for item in (*plan.data.train, *plan.data.val):
+        if not item.images.is_dir():
+            staging.unpack(item.images, plan.studies.unpacked(item.images))
+
+
+def _attributes(plan: Plan) -> dict[str, Any]:
+    """What readers need although the study's folder may be gone."""
+    return {
+        "model": plan.skill.model,
+        "network_arch": plan.skill.network_arch,
+        "runtime": plan.runtime,
+        "epochs": plan.epochs,
+        "trials": plan.trials,
+    }
+
+
+@contextmanager
+def _interrupts(tuner: Tuner) -> Iterator[None]:
+    """First Ctrl-C: start no more trials. Second, or SIGTERM: stop the active ones too."""
+    seen = []
+
+    def on_interrupt(number: int, _frame: FrameType | None) -> None:
+        seen.append(number)
+        if number == signal.SIGTERM or len(seen) > 1:
+            tuner.cancel("interrupted")
+        else:
+            tuner.drain("interrupted")
+
+    before = {number: signal.signal(number, on_interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

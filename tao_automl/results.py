@@ -1,0 +1,121 @@
+"""What a study has found: the winner, its `best/` folder, and which checkpoints stay on disk.
+
+A trial's value is that of its best epoch, and its checkpoint is the file of that epoch. Pruned trials count
+with the epochs they had; a failed trial never wins anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tao_automl.layout import AttemptPaths, StudyPaths
+from tao_automl.search import study as studies
+from tao_automl.search.study import FrozenTrial
+from tao_automl.tao import checkpoint
+from tao_automl.tao.facts import CheckpointNames
+from tao_automl.tao.metric import Metric
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The best epoch of one trial. `checkpoint` is None if its file is gone."""
+
+    study: str
+    trial: int
+    epoch: int
+    metric: str
+    value: float
+    attempt: AttemptPaths
+    checkpoint: Path | None
+    params: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form of `best --json`."""
+        return {
+            "schema": 1,
+            "study": self.study,
+            "trial": self.trial,
+            "epoch": self.epoch,
+            "metric": self.metric,
+            "value": self.value,
+            "checkpoint": str(self.checkpoint) if self.checkpoint else None,
+            "spec": str(self.attempt.spec),
+            "params": dict(self.params),
+        }
+
+
+def ranking(trials: Iterable[FrozenTrial], metric: Metric) -> list[FrozenTrial]:
+    """Finished trials that have a value, the best first; of equal ones the earlier."""
+    usable = [
+        trial
+        for trial in trials
+        if trial.state.is_finished()
+        and trial.state.name != "FAIL"
+        and trial.user_attrs.get(studies.BEST_VALUE) is not None
+    ]
+    sign = -1.0 if metric.maximizes else 1.0
+    return sorted(usable, key=lambda trial: (sign * trial.user_attrs[studies.BEST_VALUE], trial.number))
+
+
+def winner(trial: FrozenTrial, study: str, paths: StudyPaths, metric: Metric) -> Winner:
+    """A ranked trial's best epoch with its files."""
+    stored = trial.user_attrs.get(studies.CHECKPOINT)
+    path = paths.folder / stored if stored else None
+    return Winner(
+        study=study,
+        trial=trial.number,
+        epoch=trial.user_attrs[studies.BEST_EPOCH],
+        metric=metric.name,
+        value=trial.user_attrs[studies.BEST_VALUE],
+        attempt=paths.attempt(trial.number, trial.user_attrs[studies.ATTEMPT]),
+        checkpoint=path if path is not None and path.exists() else None,
+        params=trial.user_attrs.get(studies.VALUES, {}),
+    )
+
+
+def publish(won: Winner, paths: StudyPaths, metrics: Mapping[str, Any]) -> None:
+    """Write `best/`: the spec, a relative link to the exact checkpoint file, the metrics of its epoch."""
+    fresh = paths.best.with_name("best.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    shutil.copyfile(won.attempt.spec, fresh / paths.best_spec.name)
+    if won.checkpoint is not None:
+        (fresh / won.checkpoint.name).symlink_to(os.path.relpath(won.checkpoint, paths.best))
+    text = json.dumps({**won.as_dict(), "metrics": dict(metrics)}, indent=2, sort_keys=True)
+    (fresh / paths.best_metrics.name).write_text(text + "\n", encoding="utf-8")
+    shutil.rmtree(paths.best, ignore_errors=True)
+    fresh.rename(paths.best)
+
+
+def trim(folder: Path, names: CheckpointNames, points: Mapping[int, float], metric: Metric) -> None:
+    """While a trial runs: only its best and its latest checkpoint stay."""
+    for file in checkpoint.superfluous(checkpoint.scan(folder, names), points, metric):
+        file.path.unlink(missing_ok=True)
+
+
+def retain(
+    paths: StudyPaths, trials: Sequence[FrozenTrial], metric: Metric, names: CheckpointNames, top: int
+) -> None:
+    """After a trial: of the best `top` trials their best checkpoint stays, of the others none."""
+    ranked = ranking(trials, metric)[:top]
+    kept = {paths.folder / str(trial.user_attrs.get(studies.CHECKPOINT)) for trial in ranked}
+    for trial in trials:
+        if not trial.state.is_finished():
+            continue
+        for attempt in paths.attempts(trial.number):
+            _remove_others(attempt.checkpoints(names.folder), names, kept)
+
+
+def _remove_others(folder: Path, names: CheckpointNames, kept: set[Path]) -> None:
+    for file in checkpoint.scan(folder, names):
+        if file.path not in kept:
+            file.path.unlink(missing_ok=True)
+    latest = folder / names.latest
+    if latest.is_symlink() and not latest.exists():
+        latest.unlink()

@@ -1,0 +1,1 @@
+"""What to try: the search space, the study, and the algorithms. The only room that imports Optuna."""

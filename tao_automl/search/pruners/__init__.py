@@ -1,0 +1,1 @@
+"""Pruners: one file each, the file's name is the pruner's name."""

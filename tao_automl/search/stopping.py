@@ -1,0 +1,87 @@
+"""When a study has had enough. Counted from stored trials only, never from memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from optuna.trial import FrozenTrial, TrialState
+
+from tao_automl.search.attributes import REASON
+
+# Ends that the user asked for say nothing about the configuration.
+_BY_THE_USER = frozenset({"cancelled", "interrupted"})
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a study may use; None = without limit. `max_failures` counts failed trials in a row."""
+
+    trials: int | None = None
+    time_s: float | None = None
+    max_failures: int | None = None
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a study has used. `time_s` is the time in which at least one trial ran, in seconds."""
+
+    finished: int
+    running: int
+    time_s: float
+    failures_in_a_row: int
+
+
+def spent(trials: Sequence[FrozenTrial], now: datetime) -> Spent:
+    """What the stored trials have used until `now` (local time without a zone, as Optuna stores it)."""
+    done = [trial for trial in trials if trial.state.is_finished()]
+    running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+    intervals = [
+        (trial.datetime_start, trial.datetime_complete or now)
+        for trial in done + running
+        if trial.datetime_start is not None
+    ]
+    return Spent(len(done), len(running), _union_s(intervals), _failures_in_a_row(done))
+
+
+def exhausted(budget: Budget, used: Spent) -> str | None:
+    """Why no further trial may start, or None. Trials that run count as started: they are let finish."""
+    if budget.trials is not None and used.finished + used.running >= budget.trials:
+        return f"the budget of {_count(budget.trials, 'trial')} is used"
+    if budget.time_s is not None and used.time_s >= budget.time_s:
+        return f"the budget of {_duration(budget.time_s)} is used"
+    if budget.max_failures is not None and used.failures_in_a_row >= budget.max_failures:
+        return f"{_count(used.failures_in_a_row, 'trial')} failed in a row"
+    return None
+
+
+def _union_s(intervals: Iterable[tuple[datetime, datetime]]) -> float:
+    """Length of the union, so that two trials side by side are not counted twice."""
+    total, end = 0.0, datetime.min
+    for start, stop in sorted(intervals):
+        total += max(0.0, (stop - max(start, end)).total_seconds())
+        end = max(end, stop)
+    return total
+
+
+def _failures_in_a_row(done: Iterable[FrozenTrial]) -> int:
+    judged = [trial for trial in done if trial.user_attrs.get(REASON) not in _BY_THE_USER]
+    judged.sort(key=lambda trial: (trial.datetime_complete or datetime.min, trial.number))
+    count = 0
+    for trial in reversed(judged):
+        if trial.state != TrialState.FAIL:
+            break
+        count += 1
+    return count
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _duration(time_s: float) -> str:
+    minutes, seconds = divmod(round(time_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "h"), (minutes, "min"), (seconds, "s")]
+    return " ".join(f"{value} {unit}" for value, unit in parts if value) or f"{time_s:g} s"

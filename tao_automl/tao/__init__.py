@@ -1,0 +1,1 @@
+"""What TAO says: skills, schemas, specs, status files, checkpoints. Reads files, starts nothing."""

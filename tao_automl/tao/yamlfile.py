@@ -1,0 +1,110 @@
+"""YAML files that people write: the data, and the line each key stands on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tao_automl.errors import ConfigError
+
+# YAML 1.1 takes `1e-4` for text. Hydra's reader takes it for a number, and so does everybody who writes it.
+_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9_]+)[eE][-+]?[0-9]+$")
+_FLOAT_STARTS = list("-+0123456789.")
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+
+Locate = Callable[[str], int]
+
+
+class Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with two differences: `1e-4` is a float, and a date stays text."""
+
+
+class Dumper(yaml.SafeDumper):
+    """The writer for `Loader`: text that either reader would take for a number gets quotes."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Anchors are never written: TAO's files have none."""
+        return True
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _resolver in (Loader, Dumper):
+    _resolver.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, _FLOAT_STARTS)
+
+
+def load(path: Path) -> tuple[Any, Locate]:
+    """The data of a file, and `locate(path)`: the line of a key such as `data.format` or `launch[0].path`.
+
+    A key that the file lacks is located at the nearest key above it. Lines count from 1.
+
+    Raises:
+        ConfigError: no such file, not text, not YAML, or a key stands twice in one mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path} is missing") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    return loads(text, str(path))
+
+
+def loads(text: str, source: str) -> tuple[Any, Locate]:
+    """`load` for text that is at hand; `source` names it in errors.
+
+    Raises:
+        ConfigError: not YAML, or a key stands twice in one mapping.
+    """
+    loader = Loader(text)
+    lines: dict[str, int] = {}
+    try:
+        node = loader.get_single_node()
+        if node is not None:
+            _collect(node, "", lines, source)
+        data = loader.construct_document(node) if node is not None else None
+    except yaml.YAMLError as error:
+        raise ConfigError(_sentence(error, source), tip="check indentation, quotes and brackets there") from None
+    except ValueError as error:  # the constructors of numbers, for text such as `0x_`
+        raise ConfigError(f"{source}: {error}") from None
+    finally:
+        loader.dispose()
+    return data, lambda path: _line(path, lines)
+
+
+def _collect(node: yaml.Node, path: str, lines: dict[str, int], source: str) -> None:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in seen:
+                raise ConfigError(f"{source}:{line}: key '{name}' stands here for the second time")
+            seen.add(name)
+            below = f"{path}.{name}" if path else name
+            lines[below] = line
+            _collect(value, below, lines, source)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _collect(value, f"{path}[{index}]", lines, source)
+
+
+def _line(path: str, lines: dict[str, int]) -> int:
+    while path and path not in lines:
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return lines.get(path, 1)
+
+
+def _sentence(error: yaml.YAMLError, source: str) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
+    problem = getattr(error, "problem", None) or str(error).split("\n", 1)[0]
+    return f"{where}: {problem}"
