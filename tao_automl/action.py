@@ -169,7 +169,7 @@ def finish(prepared: Prepared, state: JobStatus) -> Done:
             raise JobError(f"{action.name} made no {key}: {path} is missing", tip=by_hand)
         outputs[key] = str(path)
     spent = state.ended_at_s - state.started_at_s if state.ended_at_s and state.started_at_s else None
-    return Done(prepared, progress.kpi, outputs, spent)
+    return Done(prepared, progress.kpi or {}, outputs, spent)
 
 
 def _follow(cluster: Cluster, job: JobSpec, sleep: Callable[[float], None]) -> JobStatus:

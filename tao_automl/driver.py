@@ -26,6 +26,7 @@ from tao_automl.execution.cluster import RayCluster
 from tao_automl.layout import StudiesPaths
 from tao_automl.lock import StudyLock, holder
 from tao_automl.plan import Plan
+from tao_automl.search import attributes
 from tao_automl.search import study as studies
 from tao_automl.tuner import Outcome, Tuner
 
@@ -69,8 +70,8 @@ def resume(
     _check_room(plan.settings)
     with StudyLock(plan.paths.lock, name):
         study = studies.load(studies.open_storage(plan.storage_url, create=False), name)
-        studies.check_same(study, plan.metric, plan.space)
-        studies.clear_stop_request(study)
+        studies.require_same(study, plan.metric, plan.space)
+        studies.set_study_attributes(study, {attributes.STOP: None, attributes.TRIALS: plan.trials})
         return _drive(plan, study, listeners, "study_resumed", now)
 
 
@@ -93,7 +94,7 @@ def request_stop(name: str, studies_dir: Path, storage_url: str | None, *, at_on
     study = studies.load(studies.open_storage(storage_url or layout.storage_url, create=False), name)
     if holder(layout.study(name).lock) is None:
         return False
-    studies.request_stop(study, "now" if at_once else "drain")
+    studies.set_study_attributes(study, {attributes.STOP: "now" if at_once else "drain"})
     return True
 
 
@@ -107,9 +108,6 @@ def _drive(
     events = EventLog(plan.paths.events, plan.name, now)
     for listener in listeners:
         events.listen(listener)
-    settings = plan.settings
-    method = studies.Method(settings["algorithm"], settings["pruner"], settings["seed"], plan.epochs)
-    studies.configure(study, plan.space, method)
     _unpack(plan)
     events.emit(
         kind,
@@ -137,7 +135,7 @@ def _refuse_existing(plan: Plan) -> None:
     storage = studies.open_storage(plan.storage_url, create=False)
     if plan.name not in studies.names(storage):
         return
-    studies.check_same(studies.load(storage, plan.name), plan.metric, plan.space)
+    studies.require_same(studies.load(storage, plan.name), plan.metric, plan.space)
     raise StudyError(
         f"study '{plan.name}' exists already",
         tip=f"tao-automl resume {plan.name} goes on with it; --name gives the new one another name",
@@ -169,12 +167,15 @@ def _unpack(plan: Plan) -> None:
 
 def _attributes(plan: Plan) -> dict[str, Any]:
     """What readers need although the study's folder may be gone."""
+    settings = plan.settings
     return {
-        "model": plan.skill.model,
-        "network_arch": plan.skill.network_arch,
-        "runtime": plan.runtime,
-        "epochs": plan.epochs,
-        "trials": plan.trials,
+        attributes.MODEL: plan.skill.model,
+        attributes.RUNTIME: plan.runtime,
+        attributes.TRIALS: plan.trials,
+        attributes.EPOCHS: plan.epochs,
+        attributes.ALGORITHM: settings["algorithm"],
+        attributes.PRUNER: settings["pruner"],
+        attributes.SEED: settings["seed"],
     }
 
 

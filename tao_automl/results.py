@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tao_automl.layout import AttemptPaths, StudyPaths
-from tao_automl.search import study as studies
-from tao_automl.search.study import FrozenTrial
+from tao_automl.search import attributes
+from tao_automl.search.study import FrozenTrial, TrialState
 from tao_automl.tao import checkpoint
 from tao_automl.tao.facts import CheckpointNames
 from tao_automl.tao.metric import Metric
@@ -56,26 +56,26 @@ def ranking(trials: Iterable[FrozenTrial], metric: Metric) -> list[FrozenTrial]:
         trial
         for trial in trials
         if trial.state.is_finished()
-        and trial.state.name != "FAIL"
-        and trial.user_attrs.get(studies.BEST_VALUE) is not None
+        and trial.state != TrialState.FAIL
+        and trial.user_attrs.get(attributes.BEST_VALUE) is not None
     ]
     sign = -1.0 if metric.maximizes else 1.0
-    return sorted(usable, key=lambda trial: (sign * trial.user_attrs[studies.BEST_VALUE], trial.number))
+    return sorted(usable, key=lambda trial: (sign * trial.user_attrs[attributes.BEST_VALUE], trial.number))
 
 
 def winner(trial: FrozenTrial, study: str, paths: StudyPaths, metric: Metric) -> Winner:
     """A ranked trial's best epoch with its files."""
-    stored = trial.user_attrs.get(studies.CHECKPOINT)
+    stored = trial.user_attrs.get(attributes.CHECKPOINT)
     path = paths.folder / stored if stored else None
     return Winner(
         study=study,
         trial=trial.number,
-        epoch=trial.user_attrs[studies.BEST_EPOCH],
+        epoch=trial.user_attrs[attributes.BEST_EPOCH],
         metric=metric.name,
-        value=trial.user_attrs[studies.BEST_VALUE],
-        attempt=paths.attempt(trial.number, trial.user_attrs[studies.ATTEMPT]),
+        value=trial.user_attrs[attributes.BEST_VALUE],
+        attempt=paths.attempt(trial.number, trial.user_attrs[attributes.ATTEMPT]),
         checkpoint=path if path is not None and path.exists() else None,
-        params=trial.user_attrs.get(studies.VALUES, {}),
+        params=trial.user_attrs.get(attributes.VALUES, {}),
     )
 
 
@@ -104,7 +104,7 @@ def retain(
 ) -> None:
     """After a trial: of the best `top` trials their best checkpoint stays, of the others none."""
     ranked = ranking(trials, metric)[:top]
-    kept = {paths.folder / str(trial.user_attrs.get(studies.CHECKPOINT)) for trial in ranked}
+    kept = {paths.folder / str(trial.user_attrs.get(attributes.CHECKPOINT)) for trial in ranked}
     for trial in trials:
         if not trial.state.is_finished():
             continue

@@ -21,16 +21,15 @@ from typing import Any
 
 from tao_automl import plan as plans
 from tao_automl import results
-from tao_automl.errors import AutoMLError
 from tao_automl.events import EventLog
 from tao_automl.execution.cluster import Cluster
 from tao_automl.execution.job import JobStatus, Phase, run_sh
 from tao_automl.layout import AttemptPaths
 from tao_automl.plan import Plan
-from tao_automl.search import stopping
+from tao_automl.search import attributes, stopping
 from tao_automl.search import study as studies
 from tao_automl.search.stopping import Budget
-from tao_automl.search.study import FrozenTrial, Study
+from tao_automl.search.study import FrozenTrial, Study, TrialState
 from tao_automl.tao import checkpoint, failure, spec, status
 from tao_automl.tao.failure import FailureReason
 from tao_automl.tao.status import Progress
@@ -39,6 +38,7 @@ TICK_S = 0.1
 STOP_GRACE_S = 0.0  # a pruned trial's last state is of no use
 MAX_ATTEMPTS = 3  # of one trial whose job was lost with its machine
 REQUEST_EVERY_S = 1.0
+PRUNED, CANCELLED = "pruned", "cancelled"  # intents
 
 
 @dataclass
@@ -109,7 +109,7 @@ class Tuner:
     def adopt(self) -> None:
         """What an earlier driver left: its files are history, and what it cancelled gets a new attempt."""
         for trial in studies.running(self._study):
-            if trial.user_attrs.get(studies.INTENT) == studies.CANCELLED:
+            if trial.user_attrs.get(attributes.INTENT) == CANCELLED:
                 self._next_attempt(trial)
             self._watched[trial.number] = Watched(history=True)
         self._publish()
@@ -130,7 +130,7 @@ class Tuner:
         return [trial for trial in studies.running(self._study) if not self._is_parked(trial)]
 
     def _is_parked(self, trial: FrozenTrial) -> bool:
-        return bool(trial.user_attrs.get(studies.PARKED))
+        return bool(trial.user_attrs.get(attributes.PARKED_S))
 
     def _has_room(self) -> bool:
         if self._draining or stopping.exhausted(self.budget, self._spent()):
@@ -147,17 +147,17 @@ class Tuner:
         if self._now().timestamp() - self._asked_at_s < REQUEST_EVERY_S:
             return
         self._asked_at_s = self._now().timestamp()
-        request = studies.stop_request(self._study)
+        request = self._study.user_attrs.get(attributes.STOP)
         if request == "drain":
             self.drain("stopped: active trials finish")
         elif request == "now":
             self.cancel("stopped")
 
     def _job_id(self, trial: FrozenTrial) -> str:
-        return plans.job_id(self._plan.name, trial.number, trial.user_attrs.get(studies.ATTEMPT, 1))
+        return plans.job_id(self._plan.name, trial.number, trial.user_attrs.get(attributes.ATTEMPT, 1))
 
     def _paths(self, trial: FrozenTrial) -> AttemptPaths:
-        return self._plan.paths.attempt(trial.number, trial.user_attrs.get(studies.ATTEMPT, 1))
+        return self._plan.paths.attempt(trial.number, trial.user_attrs.get(attributes.ATTEMPT, 1))
 
     def _start(self) -> None:
         number, values = studies.ask(self._study, self._plan.space)
@@ -166,7 +166,9 @@ class Tuner:
 
     def _submit(self, number: int, attempt: int, values: dict[str, Any]) -> None:
         """Write the attempt's files, then submit its job. Doing it again changes nothing."""
-        studies.set_attributes(self._study, number, {studies.ATTEMPT: attempt, studies.VALUES: values})
+        studies.set_trial_attributes(
+            self._study, number, {attributes.ATTEMPT: attempt, attributes.VALUES: values}
+        )
         paths, job = self._plan.paths.attempt(number, attempt), plans.trial_job(self._plan, number, attempt)
         attached = paths.spec.exists()
         if not attached:
@@ -177,11 +179,11 @@ class Tuner:
 
     def _next_attempt(self, trial: FrozenTrial) -> None:
         """The same config again, in a fresh folder: TAO resumes from whatever it finds in one."""
-        attempt = trial.user_attrs.get(studies.ATTEMPT, 1) + 1
-        studies.set_attributes(
+        attempt = trial.user_attrs.get(attributes.ATTEMPT, 1) + 1
+        studies.set_trial_attributes(
             self._study,
             trial.number,
-            {studies.ATTEMPT: attempt, studies.INTENT: None, studies.PARKED: None},
+            {attributes.ATTEMPT: attempt, attributes.INTENT: None, attributes.PARKED_S: None},
         )
         self._watched[trial.number] = Watched()
 
@@ -189,7 +191,7 @@ class Tuner:
         """Bring one running trial up to date with its job."""
         if state.phase is Phase.UNKNOWN:
             values = studies.resume_ask(self._study, trial.number, self._plan.space)
-            self._submit(trial.number, trial.user_attrs.get(studies.ATTEMPT, 1), values)
+            self._submit(trial.number, trial.user_attrs.get(attributes.ATTEMPT, 1), values)
             return
         watched = self._watched.setdefault(trial.number, Watched(history=True))
         fresh = self._read(trial, watched)
@@ -197,12 +199,12 @@ class Tuner:
             self._finish(trial, state, watched.progress)
             return
         self._trim(trial, watched.progress)
-        intent = trial.user_attrs.get(studies.INTENT)
+        intent = trial.user_attrs.get(attributes.INTENT)
         if self._cancelling and intent is None:
-            intent = self._intend(trial, studies.CANCELLED)
+            intent = self._intend(trial, CANCELLED)
         may_prune = intent is None and fresh and not watched.history
         if may_prune and studies.should_prune(self._study, trial.number):
-            intent = self._intend(trial, studies.PRUNED)
+            intent = self._intend(trial, PRUNED)
         watched.history = False
         if intent and not watched.cancelled:
             watched.cancelled = True
@@ -210,14 +212,14 @@ class Tuner:
 
     def _intend(self, trial: FrozenTrial, intent: str) -> str:
         """Stored before the job is stopped, so that its exit code is not taken for a failure."""
-        studies.set_attributes(self._study, trial.number, {studies.INTENT: intent})
+        studies.set_trial_attributes(self._study, trial.number, {attributes.INTENT: intent})
         self._events.emit("trial_stopping", trial=trial.number, intent=intent)
         return intent
 
     def _read(self, trial: FrozenTrial, watched: Watched) -> bool:
         """Read new status lines and report new epochs. True if there was a new value."""
         chunk = status.read(self._paths(trial).status("train"), watched.offset)
-        before = watched.progress
+        before = Progress() if chunk.restarted else watched.progress
         watched.offset, watched.progress = chunk.offset, before.advance(chunk.lines)
         known = trial.intermediate_values
         new = {epoch: value for epoch, value in self._points(watched.progress).items() if epoch not in known}
@@ -247,11 +249,11 @@ class Tuner:
     def _finish(self, trial: FrozenTrial, state: JobStatus, progress: Progress) -> None:
         """The job is over: say what it was worth, and tell."""
         verdict = status.verdict(state.exit_code, progress, "train", self._plan.epochs)
-        intent = trial.user_attrs.get(studies.INTENT)
-        if not verdict.ok and intent == studies.CANCELLED:
+        intent = trial.user_attrs.get(attributes.INTENT)
+        if not verdict.ok and intent == CANCELLED:
             self._park(trial)
             return
-        attempt = trial.user_attrs.get(studies.ATTEMPT, 1)
+        attempt = trial.user_attrs.get(attributes.ATTEMPT, 1)
         if not verdict.ok and state.exit_code is None and intent is None and attempt < MAX_ATTEMPTS:
             self._events.emit("trial_lost", trial=trial.number, attempt=attempt)
             self._cluster.release(self._job_id(trial))
@@ -261,44 +263,48 @@ class Tuner:
         reason = None if verdict.ok else verdict.reason or FailureReason.UNKNOWN
         if verdict.ok and not points:
             reason = FailureReason.NO_METRIC
-        outcome = "PRUNED" if reason and intent == studies.PRUNED else "FAIL" if reason else "COMPLETE"
-        attributes = self._facts(trial, state, points)
-        if outcome == "FAIL":
-            attributes |= self._diagnose(trial, state, progress, reason)
-        studies.set_attributes(self._study, trial.number, attributes)
-        value = attributes.get(studies.BEST_VALUE) if outcome == "COMPLETE" else None
+        outcome = TrialState.COMPLETE
+        if reason is not None:
+            outcome = TrialState.PRUNED if intent == PRUNED else TrialState.FAIL
+        found = self._facts(trial, state, points)
+        if outcome is TrialState.FAIL:
+            found |= self._diagnose(trial, state, progress, reason)
+        studies.set_trial_attributes(self._study, trial.number, found)
+        value = found.get(attributes.BEST_VALUE) if outcome is TrialState.COMPLETE else None
         studies.tell(self._study, trial.number, outcome, value)
         self._cluster.release(self._job_id(trial))
         self._watched.pop(trial.number, None)
         self._events.emit(
             "trial_finished",
             trial=trial.number,
-            state=outcome,
-            reason=attributes.get(studies.REASON) or ("pruned" if outcome == "PRUNED" else None),
-            epoch=attributes.get(studies.BEST_EPOCH),
+            state=outcome.name,
+            reason=found.get(attributes.REASON, intent),
+            epoch=found.get(attributes.BEST_EPOCH),
             metric=self._plan.metric.name,
-            value=attributes.get(studies.BEST_VALUE),
-            duration_s=attributes.get(studies.TRAINER_TIME_S),
+            value=found.get(attributes.BEST_VALUE),
+            duration_s=found.get(attributes.TRAINER_TIME_S),
         )
         self._publish()
 
     def _park(self, trial: FrozenTrial) -> None:
         """Cancelled and stopped: it stays RUNNING in storage, and `resume` gives it a new attempt."""
-        studies.set_attributes(self._study, trial.number, {studies.PARKED: True})
+        studies.set_trial_attributes(
+            self._study, trial.number, {attributes.PARKED_S: self._now().timestamp()}
+        )
         self._cluster.release(self._job_id(trial))
 
     def _facts(self, trial: FrozenTrial, state: JobStatus, points: dict[int, float]) -> dict[str, Any]:
-        found: dict[str, Any] = {studies.EXIT_CODE: state.exit_code, studies.NODE: state.node}
+        found: dict[str, Any] = {attributes.EXIT_CODE: state.exit_code, attributes.NODE: state.node}
         if state.started_at_s is not None and state.ended_at_s is not None:
-            found[studies.TRAINER_TIME_S] = round(state.ended_at_s - state.started_at_s, 3)
+            found[attributes.TRAINER_TIME_S] = round(state.ended_at_s - state.started_at_s, 3)
         best = self._plan.metric.best(points)
         if best is not None:
-            found[studies.BEST_EPOCH], found[studies.BEST_VALUE] = best
+            found[attributes.BEST_EPOCH], found[attributes.BEST_VALUE] = best
             names = self._plan.skill.facts.checkpoints
             files = checkpoint.scan(self._paths(trial).checkpoints(names.folder), names)
             file = checkpoint.choose(files, points, self._plan.metric)
             if file is not None:
-                found[studies.CHECKPOINT] = self._plan.paths.relative(file.path)
+                found[attributes.CHECKPOINT] = self._plan.paths.relative(file.path)
         return found
 
     def _diagnose(
@@ -307,13 +313,13 @@ class Tuner:
         """Why it failed: the log knows more than the exit code does."""
         if reason is FailureReason.NO_METRIC:
             return {
-                studies.REASON: reason.value,
-                studies.DETAIL: f"no epoch reported {self._plan.metric.name}",
+                attributes.REASON: reason.value,
+                attributes.DETAIL: f"no epoch reported {self._plan.metric.name}",
             }
         tail = failure.tail(self._paths(trial).log)
         found = failure.classify("\n".join(tail), progress.failures, state.exit_code)
         known = reason if found.reason is FailureReason.UNKNOWN and reason is not None else found.reason
-        return {studies.REASON: known.value, studies.DETAIL: found.line, studies.FIX: found.fix}
+        return {attributes.REASON: known.value, attributes.DETAIL: found.line, attributes.FIX: found.fix}
 
     def _publish(self) -> None:
         """Refresh `best/` and remove checkpoints that no longer count. Safe to repeat."""
@@ -357,6 +363,3 @@ def _published(metrics: Any) -> tuple[int, int] | None:
         return stored["trial"], stored["epoch"]
     except (OSError, ValueError, KeyError):
         return None
-
-
-__all__ = ["AutoMLError", "Outcome", "Tuner", "write_job_files"]

@@ -12,6 +12,10 @@ ALGORITHM = "algorithm"
 PRUNER = "pruner"
 SEED = "seed"
 EPOCHS = "epochs"  # of one trial
+MODEL = "model"
+RUNTIME = "runtime"
+TRIALS = "trials"  # the budget
+STOP = "stop"  # what `tao-automl stop` asks of the driver: "drain", "now" or None
 
 # Of a trial.
 ATTEMPT = "attempt"  # counts from 1
@@ -24,3 +28,6 @@ BEST_VALUE = "best_value"
 CHECKPOINT = "checkpoint"  # path inside the study's folder
 TRAINER_TIME_S = "trainer_time_s"
 NODE = "node"
+VALUES = "values"  # the proposed config: value by path of the spec
+PARKED_S = "parked_s"  # when a cancelled trial had stopped (seconds since 1970); it waits for `resume`
+FIX = "fix"  # what to do about the reason, one sentence

@@ -17,9 +17,21 @@ REVISION = "v3.2.0.a"
 BUSY_TIMEOUT_S = 60.0
 
 _OPTUNA = frozenset(
-    "studies study_directions study_user_attributes study_system_attributes trials trial_params trial_values "
-    "trial_intermediate_values trial_user_attributes trial_system_attributes trial_heartbeats version_info "
-    "alembic_version".split()
+    {
+        "studies",
+        "study_directions",
+        "study_user_attributes",
+        "study_system_attributes",
+        "trials",
+        "trial_params",
+        "trial_values",
+        "trial_intermediate_values",
+        "trial_user_attributes",
+        "trial_system_attributes",
+        "trial_heartbeats",
+        "version_info",
+        "alembic_version",
+    }
 )
 _TIP = "name another file with --storage or --studies-dir"
 

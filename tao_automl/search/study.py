@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -72,16 +72,12 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
         StudyError: missing (`create=False`), unreadable, of another program or of another Optuna version.
     """
     path = sqlite.path_of(url)
-    engine: dict[str, Any] = {}
-    make_tables = create
-    if path is not None:
-        engine = {"connect_args": {"timeout": sqlite.BUSY_TIMEOUT_S}}
-        state = _state(path, create)
-        make_tables = state is sqlite.State.EMPTY
-    with _readable(path or url):
-        # Optuna fills {SCHEMA_VERSION} into a URL: a brace in a path must not be read as that.
-        escaped = url.replace("{", "{{").replace("}", "}}")
-        return RDBStorage(escaped, engine_kwargs=engine, skip_table_creation=not make_tables)
+    if path is None:
+        return _open(None, url, make_tables=create)
+    empty = _state(path, create) is sqlite.State.EMPTY
+    if empty:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return _open(path, url, make_tables=empty)
 
 
 def open_readonly(url: str) -> BaseStorage:
@@ -98,7 +94,7 @@ def open_readonly(url: str) -> BaseStorage:
 
 def names(storage: BaseStorage) -> tuple[str, ...]:
     """Names of our studies, sorted."""
-    with _readable("the storage"):
+    with _storage_errors(""):
         found = storage.get_all_studies()
     return tuple(sorted(study.study_name for study in found if SPACE in study.user_attrs))
 
@@ -120,11 +116,9 @@ def create(
         UsageError: an algorithm or a pruner that does not exist.
     """
     algorithms.check(attributes.get(ALGORITHM, "tpe"), attributes.get(PRUNER, "median"))
-    with _readable("the storage"):
+    with _storage_errors(name):
         _make_room(storage, name)
-        study = optuna.create_study(
-            storage=storage, study_name=name, direction=str(metric.direction.value)
-        )
+        study = optuna.create_study(storage=storage, study_name=name, direction=metric.direction.value)
         with _silent():
             study.set_metric_names([metric.name])
         for key, value in {**attributes, METRIC: metric.name}.items():
@@ -140,7 +134,7 @@ def load(storage: BaseStorage, name: str) -> Study:
     Raises:
         StudyError: no such study, with near matches; or one that we did not make.
     """
-    with _readable("the storage"):
+    with _storage_errors(name):
         try:
             study = optuna.load_study(study_name=name, storage=storage)
         except KeyError:
@@ -172,7 +166,7 @@ def require_same(study: Study, metric: Metric, space: SearchSpace) -> None:
 
 def trials(study: Study) -> list[FrozenTrial]:
     """All trials in the order of their numbers. Not to be changed."""
-    with _readable("the storage"):
+    with _storage_errors(study.study_name):
         return study.get_trials(deepcopy=False)
 
 
@@ -184,7 +178,7 @@ def running(study: Study) -> list[FrozenTrial]:
 def ask(study: Study, space: SearchSpace) -> tuple[int, dict[str, Any]]:
     """A new trial: its number and the values of the spec by path. The first is the centre of the space."""
     started = [trial for trial in trials(study) if trial.state != TrialState.WAITING]
-    with _readable("the storage"):
+    with _storage_errors(study.study_name):
         study.sampler = _sampler(study, space, len(started))
         trial = study.ask()
         return trial.number, space.suggest(trial)
@@ -195,7 +189,7 @@ def resume_ask(study: Study, number: int, space: SearchSpace) -> dict[str, Any]:
     frozen = _trial(study, number)
     if frozen.state != TrialState.RUNNING:
         return space.decode(frozen.params)
-    with _readable("the storage"):
+    with _storage_errors(study.study_name):
         study.sampler = _sampler(study, space, number)
         return space.suggest(Trial(study, frozen._trial_id))
 
@@ -213,7 +207,7 @@ def report(study: Study, number: int, points: Mapping[int, float | None]) -> tup
         for epoch, value in sorted(points.items())
         if epoch not in frozen.intermediate_values and value is not None and math.isfinite(value)
     )
-    with _readable("the storage"):
+    with _storage_errors(study.study_name):
         for epoch in new:
             study._storage.set_trial_intermediate_value(frozen._trial_id, epoch, float(points[epoch] or 0.0))
     return new
@@ -245,7 +239,7 @@ def tell(study: Study, number: int, state: TrialState, value: float | None = Non
     complete = state == TrialState.COMPLETE
     if complete and (value is None or not math.isfinite(value)):
         raise ValueError(f"trial {number} cannot be complete with the value {value}")
-    with _readable("the storage"):
+    with _storage_errors(study.study_name):
         study.tell(number, value if complete else None, state=state, skip_if_finished=True)
     return True
 
@@ -255,7 +249,7 @@ def set_trial_attributes(study: Study, number: int, attributes: Mapping[str, Any
     frozen = _trial(study, number)
     if frozen.state.is_finished():
         return
-    with _readable("the storage"):
+    with _storage_errors(study.study_name):
         for key, value in attributes.items():
             if frozen.user_attrs.get(key, _ABSENT) != value:
                 study._storage.set_trial_user_attr(frozen._trial_id, key, value)
@@ -263,7 +257,7 @@ def set_trial_attributes(study: Study, number: int, attributes: Mapping[str, Any
 
 def set_study_attributes(study: Study, attributes: Mapping[str, Any]) -> None:
     """Store attributes of the study."""
-    with _readable("the storage"):
+    with _storage_errors(study.study_name):
         for key, value in attributes.items():
             study.set_user_attr(key, value)
 
@@ -275,7 +269,9 @@ _ABSENT = object()
 def _trial(study: Study, number: int) -> FrozenTrial:
     found = trials(study)  # fills Optuna's cache too, which writing to a trial of another process needs
     if not 0 <= number < len(found):
-        raise StudyError(f"the study '{study.study_name}' has no trial {number}", f"it has {len(found)} trials")
+        raise StudyError(
+            f"the study '{study.study_name}' has no trial {number}", f"it has {len(found)} trials"
+        )
     return found[number]
 
 
@@ -291,12 +287,11 @@ def _make_room(storage: BaseStorage, name: str) -> None:
     found = [study for study in storage.get_all_studies() if study.study_name == name]
     if not found:
         return
-    started = any(
-        trial.state != TrialState.WAITING for trial in storage.get_all_trials(found[0]._study_id)
-    )
+    started = any(trial.state != TrialState.WAITING for trial in storage.get_all_trials(found[0]._study_id))
     if SPACE in found[0].user_attrs or started:
         raise StudyError(
-            f"there is a study '{name}' already", "continue it with `tao-automl resume`, or give another --name",
+            f"there is a study '{name}' already",
+            "continue it with `tao-automl resume`, or give another --name",
             "exists",
         )
     storage.delete_study(found[0]._study_id)
@@ -313,22 +308,39 @@ def _state(path: Path, create: bool) -> sqlite.State:
     return state
 
 
+def _open(path: Path | None, url: str, make_tables: bool) -> RDBStorage:
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 0.2 s that readers do not need
+
+    engine = {"connect_args": {"timeout": sqlite.BUSY_TIMEOUT_S}} if path else {}
+    try:
+        # Optuna fills {SCHEMA_VERSION} into a URL: a brace in a path must not be read as that.
+        escaped = url.replace("{", "{{").replace("}", "}}")
+        return RDBStorage(escaped, engine_kwargs=engine, skip_table_creation=not make_tables)
+    except StorageInternalError as error:
+        raise _unusable(path or url, error.__cause__ or error) from error
+    except (SQLAlchemyError, ImportError, RuntimeError) as error:  # RuntimeError: tables of another Optuna
+        raise _unusable(path or url, error) from error
+
+
+def _unusable(where: Path | str, error: BaseException) -> StudyError:
+    cause = getattr(error, "orig", None) or error
+    said = " ".join(str(cause).split()).rstrip(".")
+    return StudyError(f"cannot use the storage {where}: {said}", "name another with --storage", "storage")
+
+
 @contextmanager
-def _readable(what: Path | str) -> Iterator[None]:
+def _storage_errors(study: str) -> Iterator[None]:
     """Raises:
     StudyError: what the database says, in one sentence, instead of SQLAlchemy's traceback.
     """
     try:
         yield
     except StorageInternalError as error:
-        raise _unusable(what, error.__cause__ or error) from error
-    except RuntimeError as error:  # Optuna's word for another revision of its tables
-        raise _unusable(what, error) from error
-    except (ImportError, ValueError, OSError) as error:
-        if isinstance(what, str) and "://" in what:
-            raise _unusable(what, error) from error
-        raise
-    except Exception as error:
-        if type(error).__module__.startswith("sqlalchemy."):
-            raise _unusable(what, error) from error
-        raise
+        raise _unusable(f"of the study '{study}'", error.__cause__ or error) from error
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield

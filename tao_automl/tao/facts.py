@@ -1,7 +1,7 @@
 """`automl.yaml`: what we know about a model that TAO's own files do not say.
 
-The shape of the file is `configs/automl.schema.json`; here it becomes typed, and what a JSON Schema cannot say
-is checked.
+The shape of the file is `configs/automl.schema.json`; here it becomes typed, and what a JSON Schema cannot
+say is checked.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class Keys:
 
 @dataclass(frozen=True)
 class CheckpointNames:
-    """How checkpoint files are called, as format strings over `epoch` and `step`; `folder` is below results_dir."""
+    """How checkpoint files are called: formats over `epoch` and `step`. `folder` is below results_dir."""
 
     folder: str
     file: str
@@ -77,9 +77,9 @@ class RangeFact:
 class ActiveFact:
     """A parameter that only matters under a condition on other values of the spec.
 
-    It is live if any mapping of `when` holds, or if there are mappings in `unless` and none of them holds. A
-    mapping holds if all its entries do: a plain value is compared, `"vit*"` is a prefix, `"< a.path"` compares
-    with another value of the spec, and an entry over a list holds for any element.
+    Either it is live if any mapping of `when` holds, or it is live if none of `unless` does. A mapping holds
+    if all its entries do: a plain value is compared, `"vit*"` is a prefix, `"< a.path"` compares with another
+    value of the spec, and an entry over a list holds if it does for any element.
     """
 
     path: str
@@ -92,16 +92,19 @@ class ActiveFact:
 class SearchFacts:
     """What the model adds to the rules of the search space. `keep` maps a path to the reason."""
 
-    ranges: Mapping[str, RangeFact]
+    ranges: Mapping[str, RangeFact] = field(default_factory=dict)
     also: tuple[str, ...] = ()
-    keep: Mapping[str, str] | None = None
+    keep: Mapping[str, str] = field(default_factory=dict)
     active: tuple[ActiveFact, ...] = ()
     rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Facts:
-    """One `automl.yaml`. `metrics` is by name, and `metric` is the name that is tuned unless the user says so."""
+    """One `automl.yaml`. `metric` names the one of `metrics` that is tuned unless the user names another.
+
+    `carry` lists the structural parameters that an action on a trained checkpoint takes over from its spec.
+    """
 
     model: str
     title: str
@@ -109,7 +112,136 @@ class Facts:
     metrics: Mapping[str, Metric]
     keys: Keys
     checkpoints: CheckpointNames
-    data_format: str | None
-    launch: tuple[LaunchValue, ...]
-    search: SearchFacts
-    carry: tuple[str, ...]
+    data_format: str | None = None
+    launch: tuple[LaunchValue, ...] = ()
+    search: SearchFacts = field(default_factory=SearchFacts)
+    carry: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path) -> Facts:
+        """Read and check one file.
+
+        Raises:
+            ConfigError: the file is missing or not YAML, or a key of it is wrong; file and line are named.
+        """
+        data, locate = yamlfile.load(path)
+        errors = sorted(_validator().iter_errors(data), key=_rank)
+        if errors:
+            at, message, tip = _describe(errors[0])
+            raise ConfigError(f"{path}:{locate(at)}: {message}", tip=tip)
+        for at, message in _contradictions(data):
+            raise ConfigError(f"{path}:{locate(at)}: {message}")
+        return cls(
+            model=data["model"],
+            title=data.get("title", data["model"]),
+            metric=data["metric"],
+            metrics={name: _metric(name, entry) for name, entry in data["metrics"].items()},
+            keys=Keys(**data["keys"]),
+            checkpoints=CheckpointNames(**data["checkpoints"]),
+            data_format=data.get("data", {}).get("format"),
+            launch=tuple(LaunchValue(**entry) for entry in data.get("launch", [])),
+            search=_search(data.get("search", {})),
+            carry=tuple(data.get("carry", [])),
+        )
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    text = (configs_dir() / SCHEMA_NAME).read_text(encoding="utf-8")
+    return Draft202012Validator(json.loads(text))
+
+
+def _rank(error: ValidationError) -> tuple[list[str], bool]:
+    """Which error to tell first: by place, and a misspelt key before the key that is missing for it."""
+    return [str(part) for part in error.absolute_path], error.validator != "additionalProperties"
+
+
+def _describe(error: ValidationError) -> tuple[str, str, str]:
+    """Where a JSON Schema error is, as a key path; what is wrong, as a sentence; and a tip."""
+    at = _render(error.absolute_path)
+    where = f"{at}: " if at else ""
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = error.schema.get("properties", {}) if isinstance(error.schema, Mapping) else {}
+        name = next(str(key) for key in error.instance if key not in known)
+        return f"{at}.{name}" if at else name, f"{where}unknown key '{name}'", near(name, known)
+    return at, where + error.message, ""
+
+
+def _render(parts: Any) -> str:
+    """Like `keypath.render`; a name with dots, such as a path in `search.ranges`, stays as it is written."""
+    return keypath.render([part if isinstance(part, int) else str(part) for part in parts])
+
+
+def _contradictions(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a JSON Schema cannot say: key path and sentence of everything that does not fit together."""
+    found: list[tuple[str, str]] = []
+    if data["metric"] not in data["metrics"]:
+        found.append(("metric", f"metric '{data['metric']}' is not among the metrics"))
+    for name, entry in data.get("search", {}).get("ranges", {}).items():
+        problem = _range_problem(entry)
+        if problem:
+            found.append((f"search.ranges.{name}", f"search.ranges.{name}: {problem}"))
+    for index, entry in enumerate(data.get("search", {}).get("active", [])):
+        if "when" in entry and "unless" in entry:
+            at = f"search.active[{index}]"
+            found.append((at, f"{at}: when and unless exclude each other"))
+    found += [(at, f"{at}: '{path}' is no key path") for path, at in _paths(data) if not keypath.valid(path)]
+    return found
+
+
+def _range_problem(entry: Mapping[str, Any]) -> str | None:
+    low, high = entry.get("low"), entry.get("high")
+    if "choices" in entry:
+        return (
+            "choices exclude low, high, log and step" if {"low", "high", "log", "step"} & set(entry) else None
+        )
+    if low is None or high is None:
+        return "low and high are both needed, or choices"
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "low and high must be finite"
+    if low >= high:
+        return f"low {low} is not below high {high}"
+    if entry.get("log") and low <= 0:
+        return "a log range needs low above 0"
+    return "log and step exclude each other" if entry.get("log") and "step" in entry else None
+
+
+def _paths(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Every key path that the file names, and where it does."""
+    search = data.get("search", {})
+    named = [(path, f"keys.{name}") for name, path in data["keys"].items()]
+    named += [(entry["path"], f"launch[{i}].path") for i, entry in enumerate(data.get("launch", []))]
+    named += [(path, f"carry[{i}]") for i, path in enumerate(data.get("carry", []))]
+    named += [(path, f"search.also[{i}]") for i, path in enumerate(search.get("also", []))]
+    named += [(path, f"search.ranges.{path}") for path in search.get("ranges", {})]
+    for part in ("keep", "active"):
+        named += [(entry["path"], f"search.{part}[{i}].path") for i, entry in enumerate(search.get(part, []))]
+    return named
+
+
+def _metric(name: str, entry: Mapping[str, Any]) -> Metric:
+    aliases = tuple(entry.get("aliases", []))
+    return Metric(name, Direction(entry["direction"]), aliases, entry.get("evaluate"))
+
+
+def _search(entry: Mapping[str, Any]) -> SearchFacts:
+    return SearchFacts(
+        ranges={path: _range(item) for path, item in entry.get("ranges", {}).items()},
+        also=tuple(entry.get("also", [])),
+        keep={item["path"]: item["why"] for item in entry.get("keep", [])},
+        active=tuple(_active(item) for item in entry.get("active", [])),
+        rules=tuple(entry.get("rules", [])),
+    )
+
+
+def _range(entry: Mapping[str, Any]) -> RangeFact:
+    choices = tuple(entry["choices"]) if "choices" in entry else None
+    return RangeFact(**{**entry, "choices": choices})
+
+
+def _active(entry: Mapping[str, Any]) -> ActiveFact:
+    when, unless = (
+        tuple(part if isinstance(part, list) else [part]) if (part := entry.get(word)) is not None else ()
+        for word in ("when", "unless")
+    )
+    return ActiveFact(entry["path"], when, unless, entry.get("why"))

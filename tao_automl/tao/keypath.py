@@ -12,6 +12,7 @@ from typing import Any
 from tao_automl.errors import UsageError
 
 _SEGMENT = re.compile(r"([^.\[\]]+)((?:\[\d+\])*)")
+_PATH = re.compile(rf"{_SEGMENT.pattern}(\.{_SEGMENT.pattern})*")
 _RAISE = object()
 
 Part = str | int
@@ -23,16 +24,19 @@ def parse(text: str) -> tuple[Part, ...]:
     Raises:
         UsageError: the text is no path.
     """
+    if not valid(text):
+        tip = "write keys as train.optim.lr or dataset.train_data_sources[0].image_dir"
+        raise UsageError(f"'{text}' is no key", tip=tip)
     parts: list[Part] = []
-    for segment in text.split("."):
-        match = _SEGMENT.fullmatch(segment)
-        if not match:
-            raise UsageError(
-                f"'{text}' is no key", tip="write keys as train.optim.lr or dataset.train_data_sources[0].image_dir"
-            )
-        parts.append(match[1])
-        parts.extend(int(index) for index in re.findall(r"\d+", match[2]))
+    for name, indices in _SEGMENT.findall(text):
+        parts.append(name)
+        parts.extend(int(index) for index in re.findall(r"\d+", indices))
     return tuple(parts)
+
+
+def valid(text: str) -> bool:
+    """True if the text is a path, wherever it leads."""
+    return _PATH.fullmatch(text) is not None
 
 
 def render(parts: Sequence[Part]) -> str:
@@ -51,9 +55,7 @@ def get(tree: Any, path: str, default: Any = _RAISE) -> Any:
     """
     found = tree
     for part in parse(path):
-        if isinstance(part, int) and isinstance(found, list) and part < len(found):
-            found = found[part]
-        elif isinstance(part, str) and isinstance(found, Mapping) and part in found:
+        if _has(found, part):
             found = found[part]
         elif default is _RAISE:
             raise UsageError(f"the spec has no {path}")
@@ -62,10 +64,17 @@ def get(tree: Any, path: str, default: Any = _RAISE) -> Any:
     return found
 
 
+def _has(node: Any, part: Part) -> bool:
+    if isinstance(part, int):
+        return isinstance(node, list) and part < len(node)
+    return isinstance(node, Mapping) and part in node
+
+
 def assign(tree: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
     """A new tree with `value` at the path; `tree` stays as it is and shares what did not change.
 
-    Missing mappings and lists are made, also in the place of a null. An index equal to a list's length appends.
+    Missing mappings and lists are made, also in the place of a null. An index equal to the length of a list
+    appends to it.
 
     Raises:
         UsageError: the path leads through a value that has no parts, or past the end of a list.
@@ -88,15 +97,16 @@ def _assigned(node: Any, parts: tuple[Part, ...], value: Any, path: str) -> Any:
         raise UsageError(f"{path} cannot be set: [{part}] would be an element of {_kind(node)}")
     elements = list(node or [])
     if part > len(elements):
-        raise UsageError(f"{path} cannot be set: the list has {len(elements)} elements", tip=f"use [{len(elements)}]")
+        raise UsageError(
+            f"{path} cannot be set: the list has {len(elements)} elements", tip=f"use [{len(elements)}]"
+        )
     present = elements[part] if part < len(elements) else None
     elements[part : part + 1] = [_assigned(present, rest, value, path)]
     return elements
 
 
 def _kind(node: Any) -> str:
-    kinds = {dict: "a mapping", list: "a list"}
-    return kinds.get(type(node), f"the value {node!r}")
+    return "a mapping" if isinstance(node, Mapping) else "a list" if isinstance(node, list) else repr(node)
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

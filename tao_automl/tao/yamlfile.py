@@ -26,10 +26,6 @@ class Loader(yaml.SafeLoader):
 class Dumper(yaml.SafeDumper):
     """The writer for `Loader`: text that either reader would take for a number gets quotes."""
 
-    def ignore_aliases(self, data: Any) -> bool:
-        """Anchors are never written: TAO's files have none."""
-        return True
-
 
 Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
@@ -64,19 +60,19 @@ def loads(text: str, source: str) -> tuple[Any, Locate]:
     Raises:
         ConfigError: not YAML, or a key stands twice in one mapping.
     """
-    loader = Loader(text)
     lines: dict[str, int] = {}
     try:
+        loader = Loader(text)
         node = loader.get_single_node()
         if node is not None:
             _collect(node, "", lines, source)
         data = loader.construct_document(node) if node is not None else None
     except yaml.YAMLError as error:
-        raise ConfigError(_sentence(error, source), tip="check indentation, quotes and brackets there") from None
+        raise ConfigError(
+            _sentence(error, source), tip="check indentation, quotes and brackets there"
+        ) from None
     except ValueError as error:  # the constructors of numbers, for text such as `0x_`
         raise ConfigError(f"{source}: {error}") from None
-    finally:
-        loader.dispose()
     return data, lambda path: _line(path, lines)
 
 
@@ -91,10 +87,12 @@ def _collect(node: yaml.Node, path: str, lines: dict[str, int], source: str) -> 
             seen.add(name)
             below = f"{path}.{name}" if path else name
             lines[below] = line
-            _collect(value, below, lines, source)
+            if value.start_mark.index > key.start_mark.index:  # an anchor that holds itself leads back
+                _collect(value, below, lines, source)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            _collect(value, f"{path}[{index}]", lines, source)
+            if value.start_mark.index > node.start_mark.index:
+                _collect(value, f"{path}[{index}]", lines, source)
 
 
 def _line(path: str, lines: dict[str, int]) -> int:

@@ -1,0 +1,183 @@
+"""A plan in text and in JSON."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from rich.text import Text
+
+from tao_automl import plan as plans
+from tao_automl.cli import _space, _words
+from tao_automl.cli._tables import Column, Table, facts
+from tao_automl.config import KEYS
+from tao_automl.execution import runtimes
+from tao_automl.execution.job import JobSpec
+from tao_automl.plan import Plan
+from tao_automl.tao.dataset import Dataset
+
+FIRST_ATTEMPT = 1
+
+
+def notice(plan: Plan) -> str | None:
+    """Said before anything else when what trains is not TAO."""
+    if plan.embedded:
+        return (
+            "No data is named: the stand-in trainer runs on the CPU with synthetic shapes, "
+            "not a TAO container.\n"
+            "Real data and TAO: --train-data DIR --val-data DIR --runtime process"
+        )
+    if plan.runtime == "standin":
+        return (
+            "The stand-in trainer runs on the CPU, not a TAO container: --runtime process runs TAO's command."
+        )
+    return None
+
+
+def lines(plan: Plan, width: int) -> list[Text]:
+    """Everything that `run` would do, up to the start of the first trial."""
+    job = plans.trial_job(plan, 0, FIRST_ATTEMPT)
+    first = [
+        Text("Trial 0, with the model's defaults, would run", style="bold"),
+        Text("  " + shlex.join(command(job))),
+        Text(f"  in {_words.path(job.folder)}"),
+    ]
+    return [*facts(_facts(plan)), *record(plan, width), Text(""), *first]
+
+
+def command(job: JobSpec) -> tuple[str, ...]:
+    """What the job's runtime really runs."""
+    return runtimes.by_name(job.runtime).command(job)
+
+
+def _facts(plan: Plan) -> list[tuple[str, str]]:
+    settings, metric = plan.settings, plan.metric
+    searched = len(plan.space.parameters)
+    search = f"{_words.count(searched, 'parameter')}, {settings['algorithm']}, seed {settings['seed']}"
+    return [
+        ("Study", f"{plan.name} (new)"),
+        ("Model", f"{plan.skill.model}, {plan.skill.actions['train'].image}"),
+        ("Data", "\n".join(_data(plan)) or "named by --set"),
+        ("Goal", f"{metric.direction.value} {metric.name}"),
+        ("Search", f"{search}; trial 0 is the model's defaults" if searched else "none: one plain training"),
+        ("Pruner", settings["pruner"] if searched else "none"),
+        ("Budget", _budget(plan)),
+        ("Runtime", _runtime(plan)),
+        ("Keep", _kept(settings["keep_checkpoints"])),
+    ]
+
+
+def _data(plan: Plan) -> list[str]:
+    return [
+        f"{name} {_words.path(item.folder)}: {item.image_count} images, {item.annotation_count} boxes, "
+        f"{_words.count(len(item.categories), 'category').replace('categorys', 'categories')}"
+        for name, split in (("train", plan.data.train), ("val", plan.data.val))
+        for item in split
+    ]
+
+
+def _budget(plan: Plan) -> str:
+    time = plan.settings["time"]
+    limit = f" or {_words.duration(time)}" if time else ""
+    trials = f"{_words.count(plan.trials, 'trial')} of {_words.count(plan.epochs, 'epoch')}{limit}"
+    return f"{trials}, {plan.parallel} at a time; {plan.settings['max_failures']} failures in a row end it"
+
+
+def _runtime(plan: Plan) -> str:
+    where = plan.settings["address"] or "Ray on this machine"
+    gpus = f", {_words.count(plan.gpus, 'GPU')} each" if plan.gpus else ", no GPU"
+    return f"{plan.runtime}, {where}{gpus}"
+
+
+def _kept(keep: int | str) -> str:
+    return (
+        "every checkpoint"
+        if keep == "all"
+        else f"the best checkpoint of the best {_words.count(int(keep), 'trial')}"
+    )
+
+
+def record(plan: Plan, width: int) -> list[Text]:
+    """What a study was started with: settings, what is set in every spec, and the space."""
+    return [*_settings(plan, width), *_launch(plan, width), *_search(plan, width)]
+
+
+def _settings(plan: Plan, width: int) -> list[Text]:
+    named = [name for name in KEYS if plan.settings.named(name) and name not in ("set", "search", "keep")]
+    if not named:
+        return []
+    rows = [[name, _words.value(plan.settings[name]), plan.settings.origin(name)] for name in named]
+    table = Table([Column("SETTING"), Column("VALUE", elastic=True), Column("FROM")], rows)
+    return [Text(""), *table.lines(width)]
+
+
+def _launch(plan: Plan, width: int) -> list[Text]:
+    """What every trial's spec holds over the template."""
+    rows = [
+        [path, _words.value(chosen.value), chosen.origin]
+        for path, chosen in sorted(plan.launch.chosen.items())
+    ]
+    table = Table([Column("SET IN EVERY SPEC"), Column("VALUE", elastic=True), Column("FROM")], rows)
+    return [Text(""), *table.lines(width)]
+
+
+def _search(plan: Plan, width: int) -> list[Text]:
+    return [Text(""), *_space.lines(plan.space, width)]
+
+
+def document(plan: Plan) -> dict[str, Any]:
+    """For `plan --json`."""
+    job = plans.trial_job(plan, 0, FIRST_ATTEMPT)
+    settings = plan.settings
+    return {
+        "schema": 1,
+        "study": plan.name,
+        "model": plan.skill.model,
+        "image": job.image,
+        "runtime": plan.runtime,
+        "embedded": plan.embedded,
+        "data": {
+            "train": [_dataset(item) for item in plan.data.train],
+            "val": [_dataset(item) for item in plan.data.val],
+        },
+        "metric": plan.metric.name,
+        "direction": plan.metric.direction.value,
+        "budget": {
+            "trials": plan.trials,
+            "time_s": settings["time"],
+            "max_failures": settings["max_failures"],
+        },
+        "parallel": plan.parallel,
+        "epochs": plan.epochs,
+        "gpus": plan.gpus,
+        "settings": {
+            name: {"value": settings[name], "origin": settings.origin(name)}
+            for name in KEYS
+            if settings.named(name)
+        },
+        "launch": {
+            path: {"value": chosen.value, "origin": chosen.origin}
+            for path, chosen in plan.launch.chosen.items()
+        },
+        "space": space_document(plan.skill.model, plan.space.as_dict()),
+        "first_job": {
+            "id": job.id,
+            "command": list(command(job)),
+            "folder": str(job.folder),
+            "spec": str(plan.paths.attempt(0, FIRST_ATTEMPT).spec),
+        },
+    }
+
+
+def space_document(model: str, space: Mapping[str, Any]) -> dict[str, Any]:
+    return {"model": model, **{name: part for name, part in space.items() if name not in ("schema", "model")}}
+
+
+def _dataset(item: Dataset) -> dict[str, Any]:
+    return {
+        "folder": str(item.folder),
+        "images": item.image_count,
+        "annotations": item.annotation_count,
+        "categories": {str(number): name for number, name in item.categories.items()},
+    }

@@ -1,0 +1,65 @@
+"""A search space in text."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from tao_automl.cli import _words
+from tao_automl.cli._tables import Column, Table
+from tao_automl.search.parameter import Parameter
+from tao_automl.search.space import SearchSpace
+
+
+def lines(space: SearchSpace, width: int) -> list[Text]:
+    """What is searched with range and origin, what is kept and why, and the rules between parameters."""
+    out: list[Text] = []
+    if space.parameters:
+        out += _searched(space).lines(width)
+    if space.kept:
+        out += [Text(""), Text("Kept at their default"), *_kept(space).lines(width)]
+    if space.rules:
+        out += [Text(""), Text("Rules"), *(Text(f"  {rule.text}") for rule in space.rules)]
+    return out
+
+
+def _searched(space: SearchSpace) -> Table:
+    columns = [
+        Column("PARAMETER"),
+        Column("TYPE"),
+        Column("RANGE"),
+        Column("SCALE"),
+        Column("DEFAULT", right=True),
+        Column("FROM", elastic=True),
+    ]
+    return Table(
+        columns, [_cells(parameter) for parameter in sorted(space.parameters, key=lambda item: item.path)]
+    )
+
+
+def _cells(parameter: Parameter) -> list[str]:
+    origin = f"{parameter.origin}: {parameter.why}" if parameter.why else parameter.origin
+    if parameter.parent:
+        origin += f"; sampled as the gap above {parameter.parent}"
+    if parameter.active:
+        origin += "; only while " + " or ".join(condition.text for condition in parameter.active)
+    return [
+        parameter.path,
+        parameter.type,
+        span(parameter),
+        "log" if parameter.log else "",
+        _words.value(parameter.default),
+        origin,
+    ]
+
+
+def span(parameter: Parameter) -> str:
+    """The range in the words of `--search`."""
+    if parameter.choices is not None:
+        return ",".join(_words.value(choice) for choice in parameter.choices)
+    step = f":{_words.value(parameter.step)}" if parameter.step else ""
+    return f"{_words.value(parameter.low)}..{_words.value(parameter.high)}{step}"
+
+
+def _kept(space: SearchSpace) -> Table:
+    columns = [Column("PARAMETER"), Column("DEFAULT", right=True), Column("WHY", elastic=True)]
+    return Table(columns, [[kept.path, _words.value(kept.default), kept.why] for kept in space.kept])

@@ -1,0 +1,176 @@
+"""`tao-automl show`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tao_automl.cli import _options
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from tao_automl.cli._console import Console
+    from tao_automl.report import Study, Trial
+
+
+@click.command("show")
+@click.argument("name", required=False, metavar="STUDY[/TRIAL]")
+@click.option("--spec", is_flag=True, help="Print the trial's whole spec")
+@_options.places
+@_options.json_option
+def command(name: str | None, spec: bool, as_json: bool, **flags: Any) -> None:
+    """Show one study or trial: settings, parameters, failure, command.
+
+    Of a trial: how it ended and why, what differs from the defaults, and how to run it by hand.
+    """
+    from datetime import datetime
+
+    from tao_automl import report
+    from tao_automl.cli._console import Console
+    from tao_automl.errors import UsageError
+
+    study_name, number = _options.study_and_trial(name)
+    found = report.study(_options.where(flags), study_name, datetime.now())
+    console = Console()
+    if number is None:
+        if spec:
+            raise UsageError("--spec is of a trial", tip=f"tao-automl show {found.name}/0 --spec")
+        _show_study(found, console, as_json)
+        return
+    trial = found.trial(number)
+    if spec and not trial.files.spec.exists():
+        raise UsageError(f"trial {number} has no spec: {trial.files.spec} is missing")
+    if as_json:
+        console.document(_document(trial, found, spec))
+    elif spec:
+        console.out(trial.files.spec.read_text(encoding="utf-8").rstrip())
+    else:
+        console.out(*_trial(trial, found))
+
+
+def _show_study(study: Study, console: Console, as_json: bool) -> None:
+    """Settings and space come from the study's folder and its skill; the rest is in storage."""
+    from tao_automl import driver
+    from tao_automl.cli import _plan
+    from tao_automl.errors import AutoMLError
+
+    try:
+        plan = driver.plan_of(study.name, study.paths.folder.parent, {})
+    except AutoMLError as error:
+        plan, problem = None, error.message
+    if as_json:
+        space = _plan.document(plan) if plan else {"settings": None, "space": None}
+        part = {key: space[key] for key in ("settings", "space")}
+        console.document({"schema": 1, **study.as_dict(), **part})
+        return
+    console.out(*_facts(study))
+    if plan is not None:
+        console.out(*_plan.record(plan, console.width))
+    else:
+        console.say("", f"settings and space cannot be shown: {problem}")
+
+
+def _facts(study: Study) -> list[Text]:
+    from tao_automl.cli import _trials, _words
+    from tao_automl.cli._tables import facts
+
+    driven = f", driven by {study.driver}" if study.driver else ""
+    return facts(
+        [
+            ("Study", study.name),
+            ("State", f"{study.state}{driven}"),
+            ("Model", study.model),
+            ("Goal", f"{study.metric.direction.value} {study.metric.name}"),
+            ("Trials", f"{_trials.counts(study.counts)}; {study.budget_trials or 'no limit'} in all"),
+            ("Runtime", study.runtime),
+            ("Folder", _words.path(study.paths.folder)),
+        ]
+    )
+
+
+def _trial(trial: Trial, study: Study) -> list[str | Text]:
+    from tao_automl.cli import _words
+    from tao_automl.cli._tables import facts
+
+    measured = f"{_words.metric(trial.value)} at epoch {trial.epoch} (counted from 0)"
+    out: list[str | Text] = [
+        *facts(
+            [
+                ("State", _state(trial)),
+                ("Why", trial.detail),
+                ("Fix", trial.fix),
+                (trial.metric, measured if trial.value is not None else None),
+                ("Node", trial.node),
+                ("Checkpoint", _words.path(trial.checkpoint) if trial.checkpoint else None),
+                ("Log", "\n".join(_log(trial))),
+            ]
+        )
+    ]
+    changed = _changed(trial, study)
+    if changed:
+        out += ["", "Parameters that differ from the defaults"]
+        out += [
+            f"  {path} {_words.value(now)} ({_words.value(before)})"
+            for path, (before, now) in changed.items()
+        ]
+    if trial.files.run_sh.exists():
+        out += ["", "Run it by hand", f"  {_words.path(trial.files.run_sh)}"]
+    return out
+
+
+def _state(trial: Trial) -> str:
+    from tao_automl.cli import _trials, _words
+
+    word = str(_words.state(trial.state))
+    if trial.reason:
+        word += f": {trial.reason}"
+    if trial.exit_code is not None:
+        word += f" (exit code {trial.exit_code})"
+    if trial.epochs:
+        word += f", {trial.epochs_done} of {trial.epochs} epochs"
+    if trial.duration_s is not None:
+        word += f", after {_words.duration(trial.duration_s)}"
+    if trial.attempt > 1:
+        word += f", attempt {trial.attempt}"
+    return f"{word}, stopped: {_trials.RESUMABLE}" if trial.parked else word
+
+
+def _log(trial: Trial) -> list[str]:
+    from tao_automl.cli import _words
+    from tao_automl.tao import failure
+
+    lines = failure.tail(trial.files.log)
+    if not lines:
+        return [f"{_words.path(trial.files.log)} (nothing yet)"]
+    telling = trial.detail if trial.detail in lines else lines[-1]
+    return [f"{_words.path(trial.files.log)}; the line that counts:", f"  {telling}"]
+
+
+def _changed(trial: Trial, study: Study) -> dict[str, tuple[Any, Any]]:
+    """Path → (default, value) where this trial does not run with trial 0's value."""
+    defaults = study.defaults.params if study.defaults else {}
+    return {
+        path: (defaults.get(path), value)
+        for path, value in trial.params.items()
+        if defaults.get(path) != value
+    }
+
+
+def _document(trial: Trial, study: Study, spec: bool) -> dict[str, Any]:
+    from tao_automl.tao import spec as spec_file
+
+    changed = {
+        path: {"default": before, "value": now} for path, (before, now) in _changed(trial, study).items()
+    }
+    shown = {"spec": spec_file.load(trial.files.spec.read_text(encoding="utf-8"))} if spec else {}
+    return {
+        "schema": 1,
+        "study": study.name,
+        **trial.as_dict(),
+        "changed": changed,
+        "log": str(trial.files.log),
+        "run_sh": str(trial.files.run_sh),
+        **shown,
+    }

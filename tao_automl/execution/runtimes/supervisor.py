@@ -1,0 +1,144 @@
+"""Stands between a job and everything that may die: started detached, it keeps the job's exit code.
+
+    python -I -S supervisor.py FOLDER        reads FOLDER/start.json {command, timeout_s}
+
+The job inherits its environment, which so is written nowhere. It leaves in FOLDER:
+
+- `pid.json`, by hard link, so that of two starters one runs the job and the other finds it running
+- `log.txt`, what the job prints, as it comes
+- `exit.json`, the exit code (128 + n for signal n) and the times, when the job has ended
+
+It stops the job when `stop.json` {kill_at_s} appears (SIGTERM, then SIGKILL at that time) or its time is up,
+and ends what is left of the job's process group. Standard library only: it is started outside the package.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+POLL_S = 0.02
+KILL_AFTER_TIMEOUT_S = 10.0
+
+
+def start_time(pid: int) -> str | None:
+    """When a process started, in the kernel's ticks: with the pid it names a process for good.
+
+    None if there is none; a zombie has ended.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except (OSError, IndexError):
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def boot_id() -> str:
+    """Pids of an earlier boot mean nothing."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def write(path: Path, values: dict[str, Any]) -> None:
+    """Write a file so that it is there whole or not at all."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_text(json.dumps(values), encoding="utf-8")
+    fresh.rename(path)
+
+
+def claim(folder: Path) -> bool:
+    """Make pid.json for this supervisor. False if another one has it."""
+    mine = folder / f".pid.{os.getpid()}"
+    owner = {"supervisor": os.getpid(), "started": start_time(os.getpid()), "boot": boot_id()}
+    mine.write_text(json.dumps(owner), encoding="utf-8")
+    try:
+        os.link(mine, folder / "pid.json")
+    except FileExistsError:
+        return False
+    finally:
+        mine.unlink()
+    return True
+
+
+def run(folder: Path) -> None:
+    """Run the job to its end."""
+    order = json.loads((folder / "start.json").read_text(encoding="utf-8"))
+    began = time.time()
+    with (folder / "log.txt").open("ab", buffering=0) as log:
+        try:
+            job = subprocess.Popen(
+                order["command"],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            log.write(f"{order['command'][0]}: {error.strerror}\n".encode())
+            code = 127 if isinstance(error, FileNotFoundError) else 126
+            write(folder / "exit.json", {"exit_code": code, "started_at_s": began, "ended_at_s": time.time()})
+            return
+        owner = json.loads((folder / "pid.json").read_text(encoding="utf-8"))
+        write(folder / "pid.json", {**owner, "job": job.pid, "job_started": start_time(job.pid)})
+        code = watch(folder, job, None if order["timeout_s"] is None else began + order["timeout_s"])
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(job.pid, signal.SIGKILL)
+    code = 128 - code if code < 0 else code
+    write(folder / "exit.json", {"exit_code": code, "started_at_s": began, "ended_at_s": time.time()})
+
+
+def watch(folder: Path, job: subprocess.Popen[bytes], deadline_s: float | None) -> int:
+    """Wait for the job; on a stop request or at its deadline, end its whole process group."""
+    asked, kill_at_s = False, None
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return job.wait(POLL_S)
+        now = time.time()
+        if not asked:
+            kill_at_s = _stop_wanted(folder)
+            if kill_at_s is None and deadline_s is not None and now >= deadline_s:
+                kill_at_s = now + KILL_AFTER_TIMEOUT_S
+            if kill_at_s is not None:
+                asked = True
+                _signal(job.pid, signal.SIGTERM if kill_at_s > now else signal.SIGKILL)
+        elif kill_at_s is not None and now >= kill_at_s:
+            _signal(job.pid, signal.SIGKILL)
+
+
+def _stop_wanted(folder: Path) -> float | None:
+    try:
+        return float(json.loads((folder / "stop.json").read_text(encoding="utf-8"))["kill_at_s"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _signal(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    if claim(folder):
+        run(folder)
+
+
+if __name__ == "__main__":
+    main()

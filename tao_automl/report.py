@@ -1,0 +1,309 @@
+"""What there is to know about studies and trials, for reading only: storage says it, the folder adds files.
+
+Nothing here needs the study's skill, data or record, so it also works where only `studies.db` and `trials/`
+are left.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tao_automl import lock, results
+from tao_automl.errors import UsageError, near
+from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths
+from tao_automl.results import Winner
+from tao_automl.search import attributes
+from tao_automl.search import study as storage
+from tao_automl.search.study import BaseStorage, FrozenTrial
+from tao_automl.tao.metric import Direction, Metric
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where studies are looked for. `storage_url` is None for the SQLite file in the folder."""
+
+    studies_dir: Path
+    storage_url: str | None = None
+
+    @property
+    def layout(self) -> StudiesPaths:
+        return StudiesPaths(self.studies_dir)
+
+    @property
+    def url(self) -> str:
+        """The storage as Optuna's tools want it named."""
+        return self.storage_url or self.layout.storage_url
+
+    @property
+    def is_empty(self) -> bool:
+        """True before the first study."""
+        return self.storage_url is None and not self.layout.database.exists()
+
+    def open(self) -> BaseStorage:
+        return storage.open_readonly(self.url)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial. `state` is Optuna's; `epoch` is that of `value`, counted from 0; `epochs_done` is a count.
+
+    `value` is the best one reported so far, also of a failed trial, which wins nothing.
+    """
+
+    study: str
+    number: int
+    state: str
+    attempt: int
+    intent: str | None
+    parked: bool
+    epochs_done: int
+    epochs: int | None
+    metric: str
+    value: float | None
+    epoch: int | None
+    params: Mapping[str, Any]
+    points: Mapping[int, float]
+    started_at: datetime | None
+    ended_at: datetime | None
+    duration_s: float | None
+    reason: str | None
+    detail: str | None
+    fix: str | None
+    exit_code: int | None
+    node: str | None
+    checkpoint: Path | None
+    files: AttemptPaths
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state in ("COMPLETE", "PRUNED", "FAIL")
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "trial": self.number,
+            "state": self.state,
+            "attempt": self.attempt,
+            "intent": self.intent,
+            "stopped": self.parked,
+            "epochs_done": self.epochs_done,
+            "epochs": self.epochs,
+            "metric": self.metric,
+            "value": self.value,
+            "epoch": self.epoch,
+            "points": {str(epoch): value for epoch, value in sorted(self.points.items())},
+            "params": dict(self.params),
+            "started": _iso(self.started_at),
+            "ended": _iso(self.ended_at),
+            "duration_s": self.duration_s,
+            "reason": self.reason,
+            "detail": self.detail,
+            "fix": self.fix,
+            "exit_code": self.exit_code,
+            "node": self.node,
+            "checkpoint": str(self.checkpoint) if self.checkpoint else None,
+            "folder": str(self.files.folder),
+        }
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study with its trials. `state` is running, stopped or finished; `driver` says who runs it."""
+
+    name: str
+    model: str | None
+    state: str
+    driver: str | None
+    metric: Metric
+    budget_trials: int | None
+    epochs: int | None
+    runtime: str | None
+    trials: tuple[Trial, ...]
+    winner: Winner | None
+    paths: StudyPaths
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Trials by Optuna's state."""
+        return Counter(trial.state for trial in self.trials)
+
+    @property
+    def finished(self) -> int:
+        return sum(trial.is_finished for trial in self.trials)
+
+    @property
+    def defaults(self) -> Trial | None:
+        """Trial 0, which runs with the model's defaults."""
+        return next((trial for trial in self.trials if trial.number == 0), None)
+
+    @property
+    def started_at(self) -> datetime | None:
+        return min((trial.started_at for trial in self.trials if trial.started_at), default=None)
+
+    def trial(self, number: int) -> Trial:
+        """One trial.
+
+        Raises:
+            UsageError: there is no such trial.
+        """
+        for item in self.trials:
+            if item.number == number:
+                return item
+        last = max((item.number for item in self.trials), default=None)
+        tip = "it has none yet" if last is None else f"its trials are 0 to {last}"
+        raise UsageError(f"study '{self.name}' has no trial {number}", tip=tip, code="no-trial")
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`, without the trials."""
+        return {
+            "study": self.name,
+            "model": self.model,
+            "state": self.state,
+            "driver": self.driver,
+            "metric": self.metric.name,
+            "direction": self.metric.direction.value,
+            "trials": self.budget_trials,
+            "counts": dict(self.counts),
+            "epochs": self.epochs,
+            "runtime": self.runtime,
+            "best": self.winner.value if self.winner else None,
+            "best_trial": self.winner.trial if self.winner else None,
+            "started": _iso(self.started_at),
+            "folder": str(self.paths.folder),
+        }
+
+
+def studies(where: Where, now: datetime) -> tuple[Study, ...]:
+    """Every study, the latest first.
+
+    Raises:
+        StudyError: the storage cannot be read.
+    """
+    if where.is_empty:
+        return ()
+    opened = where.open()
+    found = [_study(where, opened, name, now) for name in storage.names(opened)]
+    return tuple(sorted(found, key=lambda item: item.started_at or datetime.min, reverse=True))
+
+
+def study(where: Where, name: str | None, now: datetime) -> Study:
+    """One study; without a name, the only one there is.
+
+    Raises:
+        StudyError: no such study, with near matches.
+        UsageError: no name is given, and there is not exactly one.
+    """
+    opened = where.open()
+    return _study(where, opened, name or _only(storage.names(opened), where), now)
+
+
+def name_of(where: Where, name: str | None) -> str:
+    """The name of a study that exists.
+
+    Raises:
+        StudyError, UsageError: as `study`.
+    """
+    opened = where.open()
+    if name is None:
+        return _only(storage.names(opened), where)
+    storage.load(opened, name)
+    return name
+
+
+def _only(names: tuple[str, ...], where: Where) -> str:
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise UsageError(f"there are no studies in {where.studies_dir}", tip="start one: tao-automl run")
+    raise UsageError(
+        f"which study? There are {len(names)}", tip=near("", names) or "tao-automl status lists them"
+    )
+
+
+def _study(where: Where, opened: BaseStorage, name: str, now: datetime) -> Study:
+    loaded = storage.load(opened, name)
+    stored = loaded.user_attrs
+    metric = Metric(str(stored.get(attributes.METRIC)), Direction(loaded.direction.name.lower()))
+    paths = where.layout.study(name)
+    frozen = [trial for trial in storage.trials(loaded) if trial.state.name != "WAITING"]
+    ranked = results.ranking(frozen, metric)
+    driver = lock.holder(paths.lock)
+    budget = stored.get(attributes.TRIALS)
+    epochs = stored.get(attributes.EPOCHS)
+    finished = sum(trial.state.is_finished() for trial in frozen)
+    done = finished == len(frozen) and (budget is None or finished >= budget)
+    return Study(
+        name=name,
+        model=stored.get(attributes.MODEL),
+        state="running" if driver else "finished" if done else "stopped",
+        driver=driver,
+        metric=metric,
+        budget_trials=budget,
+        epochs=epochs,
+        runtime=stored.get(attributes.RUNTIME),
+        trials=tuple(_trial(trial, _Of(name, epochs, metric, paths), now) for trial in frozen),
+        winner=results.winner(ranked[0], name, paths, metric) if ranked else None,
+        paths=paths,
+    )
+
+
+@dataclass(frozen=True)
+class _Of:
+    """What a trial shares with the others of its study."""
+
+    study: str
+    epochs: int | None
+    metric: Metric
+    paths: StudyPaths
+
+
+def _trial(frozen: FrozenTrial, of: _Of, now: datetime) -> Trial:
+    known = frozen.user_attrs
+    attempt = int(known.get(attributes.ATTEMPT, 1))
+    points = {int(epoch): value for epoch, value in frozen.intermediate_values.items()}
+    best = of.metric.best(points)
+    complete = frozen.state.name == "COMPLETE"
+    checkpoint = known.get(attributes.CHECKPOINT)
+    file = of.paths.folder / checkpoint if checkpoint else None
+    return Trial(
+        study=of.study,
+        number=frozen.number,
+        state=frozen.state.name,
+        attempt=attempt,
+        intent=known.get(attributes.INTENT),
+        parked=known.get(attributes.PARKED_S) is not None,
+        epochs_done=of.epochs if complete and of.epochs else max(points, default=-1) + 1,
+        epochs=of.epochs,
+        metric=of.metric.name,
+        value=best[1] if best else None,
+        epoch=best[0] if best else None,
+        params=known.get(attributes.VALUES, {}),
+        points=points,
+        started_at=frozen.datetime_start,
+        ended_at=frozen.datetime_complete,
+        duration_s=_duration(frozen, now),
+        reason=known.get(attributes.REASON),
+        detail=known.get(attributes.DETAIL),
+        fix=known.get(attributes.FIX),
+        exit_code=known.get(attributes.EXIT_CODE),
+        node=known.get(attributes.NODE),
+        checkpoint=file if file is not None and file.exists() else None,
+        files=of.paths.attempt(frozen.number, attempt),
+    )
+
+
+def _duration(frozen: FrozenTrial, now: datetime) -> float | None:
+    """Seconds the trainer ran, or, while it runs, since the trial started."""
+    trained: float | None = frozen.user_attrs.get(attributes.TRAINER_TIME_S)
+    if trained is not None or frozen.datetime_start is None:
+        return trained
+    return ((frozen.datetime_complete or now) - frozen.datetime_start).total_seconds()
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.astimezone().isoformat(timespec="seconds") if moment else None

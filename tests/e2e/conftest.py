@@ -1,0 +1,81 @@
+"""The command line as a user has it: real processes, a real local Ray, the real stand-in trainer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+QUICK = {"STANDIN_STEPS": "3"}  # batches an epoch
+
+
+@dataclass(frozen=True)
+class Cli:
+    """Runs `tao-automl` in a folder of its own."""
+
+    folder: Path
+
+    @property
+    def studies(self) -> Path:
+        return self.folder / "studies"
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("TAO_AUTOML_")}
+        return {**kept, **QUICK, "NO_COLOR": "1", "COLUMNS": "100", **extra}
+
+    def start(self, *words: str, **extra: str) -> subprocess.Popen[str]:
+        """A driver in the background, in a process group of its own, as a terminal starts it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "tao_automl", *words],
+            cwd=self.folder,
+            env=self.environment(**extra),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def __call__(self, *words: str, code: int = 0, **extra: str) -> str:
+        """Run to the end; returns stdout."""
+        process = self.start(*words, **extra)
+        out, err = process.communicate(timeout=280)
+        assert process.returncode == code, f"{' '.join(words)}: exit {process.returncode}\n{out}\n{err}"
+        return out
+
+    def json(self, *words: str, code: int = 0) -> Any:
+        return json.loads(self(*words, "--json", code=code))
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    return Cli(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_cli(tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    return Cli(tmp_path_factory.mktemp("e2e"))
+
+
+@pytest.fixture
+def processes_of() -> Callable[[Path], list[str]]:
+    """Command lines of processes that name a folder."""
+
+    def find(folder: Path) -> list[str]:
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if str(folder) in command and int(path.parent.name) != os.getpid():
+                found.append(command)
+        return found
+
+    return find

@@ -1,0 +1,120 @@
+"""Nothing finished is lost, nothing runs twice, nothing is left over: kill -9, Ctrl-C, stop."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+TRIALS, EPOCHS = 8, 3
+STUDY = ("--model", "dino", "--name", "k", "--trials", str(TRIALS), "--epochs", str(EPOCHS))
+WORDS = ("run", *STUDY, "--pruner", "none", "--parallel", "2")
+SLOW = {"STANDIN_EPOCH_S": "1.0"}
+
+
+def trials_of(studies: Path, name: str = "k") -> list[optuna.trial.FrozenTrial]:
+    if not (studies / "studies.db").exists():
+        return []
+    storage = f"sqlite:///{studies / 'studies.db'}"
+    try:
+        return optuna.load_study(study_name=name, storage=storage).trials
+    except KeyError:
+        return []
+
+
+def wait_for(condition, timeout_s: float = 60.0) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+@pytest.mark.timeout(900)
+def test_twenty_kills_lose_nothing(cli, processes_of) -> None:
+    rng = random.Random(20)
+    finished: dict[int, tuple] = {}
+    kills = 0
+    while kills < 20:
+        exists = any(trials_of(cli.studies))
+        driver = cli.start(*(("resume", "k") if exists else WORDS), **SLOW)
+        time.sleep(rng.uniform(0.2, 7.0))
+        ended = driver.poll()
+        assert ended in (None, 0), driver.communicate()
+        os.kill(driver.pid, signal.SIGKILL)
+        driver.communicate()
+        kills += 1
+        for trial in trials_of(cli.studies):
+            if trial.state.is_finished():
+                seen = (trial.state, trial.value, trial.params, trial.datetime_complete)
+                assert finished.setdefault(trial.number, seen) == seen
+    cli("resume", "k", **SLOW) if any(trials_of(cli.studies)) else cli(*WORDS, **SLOW)
+    trials = trials_of(cli.studies)
+    assert [trial.number for trial in trials] == list(range(TRIALS))
+    assert {trial.state.name for trial in trials} == {"COMPLETE"}
+    for trial in trials:
+        assert sorted(trial.intermediate_values) == list(range(EPOCHS))
+        assert trial.value == max(trial.intermediate_values.values())
+        attempts = list((cli.studies / "k" / "trials" / f"{trial.number:04d}").iterdir())
+        assert [path.name for path in attempts] == ["attempt-1"]
+        starts = (attempts[0] / "train" / "status.json").read_text().count("Starting DINO train.")
+        assert starts == 1, f"trial {trial.number} ran {starts} times"
+    assert processes_of(cli.folder) == []
+
+
+def test_the_first_interrupt_lets_active_trials_finish(cli, processes_of) -> None:
+    driver = cli.start(*WORDS, **SLOW)
+    wait_for(lambda: len(trials_of(cli.studies)) >= 2)
+    os.killpg(driver.pid, signal.SIGINT)
+    out, err = driver.communicate(timeout=90)
+    assert driver.returncode == 130, out + err
+    states = [trial.state.name for trial in trials_of(cli.studies)]
+    assert states
+    assert set(states) == {"COMPLETE"}
+    assert len(states) < TRIALS
+    assert "resume k" in out + err
+    assert processes_of(cli.folder) == []
+
+
+def test_the_second_interrupt_stops_them_and_resume_starts_them_again(cli, processes_of) -> None:
+    driver = cli.start(*WORDS, **SLOW)
+    wait_for(lambda: any(trial.intermediate_values for trial in trials_of(cli.studies)))
+    os.killpg(driver.pid, signal.SIGINT)
+    time.sleep(0.3)
+    os.killpg(driver.pid, signal.SIGINT)
+    out, err = driver.communicate(timeout=60)
+    assert driver.returncode == 130, out + err
+    assert processes_of(cli.folder) == []
+    cut = [trial.number for trial in trials_of(cli.studies) if not trial.state.is_finished()]
+    assert cut
+    cli("resume", "k")
+    trials = trials_of(cli.studies)
+    assert {trial.state.name for trial in trials} == {"COMPLETE"}
+    assert len(trials) == TRIALS
+    assert all((cli.studies / "k" / "trials" / f"{number:04d}" / "attempt-2").is_dir() for number in cut)
+
+
+def test_stop_from_another_terminal_ends_the_run(cli) -> None:
+    driver = cli.start(*WORDS, **SLOW)
+    wait_for(lambda: len(trials_of(cli.studies)) >= 2)
+    cli("stop", "k", "--now")
+    out, err = driver.communicate(timeout=60)
+    assert driver.returncode == 130, out + err
+    assert len(trials_of(cli.studies)) < TRIALS
+
+
+def test_a_second_driver_is_refused_while_the_first_one_works(cli) -> None:
+    driver = cli.start(*WORDS, **SLOW)
+    wait_for(lambda: len(trials_of(cli.studies)) >= 1)
+    said = cli.start("resume", "k")
+    _, err = said.communicate(timeout=30)
+    assert said.returncode == 2
+    assert str(driver.pid) in err
+    cli("stop", "k", "--now")
+    driver.communicate(timeout=60)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from tao_automl.search.attributes import REASON
+from tao_automl.search.stopping import Budget, Spent, exhausted, spent
+
+NOON = datetime(2026, 1, 1, 12)
+
+
+def trial(
+    number: int, state: TrialState, start_s: float = 0, end_s: float | None = None, reason=None
+) -> FrozenTrial:
+    made = create_trial(
+        state=state,
+        value=1.0 if state == TrialState.COMPLETE else None,
+        user_attrs={REASON: reason} if reason else {},
+    )
+    made.number = number
+    made.datetime_start = None if state == TrialState.WAITING else NOON + timedelta(seconds=start_s)
+    made.datetime_complete = None if end_s is None else NOON + timedelta(seconds=end_s)
+    return made
+
+
+def after(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def test_trials_side_by_side_are_counted_once():
+    trials = [trial(0, TrialState.COMPLETE, 0, 100), trial(1, TrialState.PRUNED, 50, 150)]
+    assert spent(trials, after(500)) == Spent(finished=2, running=0, time_s=150, failures_in_a_row=0)
+
+
+def test_a_pause_costs_nothing_and_a_running_trial_counts_until_now():
+    trials = [
+        trial(0, TrialState.COMPLETE, 0, 100),
+        trial(1, TrialState.RUNNING, 1000),
+        trial(2, TrialState.WAITING),
+    ]
+    assert spent(trials, after(1030)) == Spent(finished=1, running=1, time_s=130, failures_in_a_row=0)
+
+
+def test_failures_count_from_the_last_end_not_from_the_last_number():
+    trials = [
+        trial(0, TrialState.FAIL, 0, 300),
+        trial(1, TrialState.COMPLETE, 0, 100),
+        trial(2, TrialState.FAIL, 100, 200),
+    ]
+    assert spent(trials, after(400)).failures_in_a_row == 2
+
+
+def test_a_pruned_trial_is_no_failure_and_what_the_user_stopped_says_nothing():
+    assert (
+        spent(
+            [trial(0, TrialState.FAIL, 0, 1), trial(1, TrialState.PRUNED, 1, 2)], after(3)
+        ).failures_in_a_row
+        == 0
+    )
+    stopped = [trial(0, TrialState.FAIL, 0, 1), trial(1, TrialState.FAIL, 1, 2, reason="cancelled")]
+    assert spent(stopped, after(3)).failures_in_a_row == 1
+
+
+@pytest.mark.parametrize(
+    ("budget", "used", "reason"),
+    [
+        (Budget(), Spent(99, 9, 1e9, 99), None),
+        (Budget(trials=3), Spent(2, 0, 0, 0), None),
+        (Budget(trials=3), Spent(2, 1, 0, 0), "the budget of 3 trials is used"),
+        (Budget(trials=1), Spent(1, 0, 0, 0), "the budget of 1 trial is used"),
+        (Budget(time_s=5400), Spent(0, 1, 5399, 0), None),
+        (Budget(time_s=5400), Spent(0, 1, 5400, 0), "the budget of 1 h 30 min is used"),
+        (Budget(max_failures=3), Spent(3, 0, 0, 2), None),
+        (Budget(max_failures=3), Spent(3, 0, 0, 3), "3 trials failed in a row"),
+    ],
+)
+def test_a_budget_ends_with_its_reason(budget, used, reason):
+    assert exhausted(budget, used) == reason
+
+
+@given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), max_size=8))
+def test_time_is_never_more_than_the_span_nor_less_than_the_longest_trial(spans):
+    ends = [(min(pair), max(pair)) for pair in spans]
+    trials = [trial(i, TrialState.COMPLETE, *pair) for i, pair in enumerate(ends)]
+    time_s = spent(trials, after(2000)).time_s
+    covered = {second for low, high in ends for second in range(low, high)}
+    assert time_s == len(covered)

@@ -1,0 +1,476 @@
+from __future__ import annotations
+
+import hashlib
+import math
+import sqlite3
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import optuna
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
+
+from tao_automl.errors import StudyError, UsageError
+from tao_automl.search import attributes, study
+from tao_automl.tao.metric import Direction, Metric
+
+SETTINGS = {
+    attributes.ALGORITHM: "tpe",
+    attributes.PRUNER: "median",
+    attributes.SEED: 7,
+    attributes.EPOCHS: 10,
+}
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'studies.db'}"
+
+
+@pytest.fixture
+def space(detr):
+    return detr.space()
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def made(storage, metric, space, name="first", **changes):
+    return study.create(storage, name, metric, space, attributes={**SETTINGS, **changes})
+
+
+# ---- the storage
+
+
+def test_reading_never_creates_a_file(url, tmp_path):
+    for read in (study.open_readonly, lambda text: study.open_storage(text, create=False)):
+        with pytest.raises(StudyError, match="does not exist"):
+            read(url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_storage_makes_its_folder(tmp_path, metric, space):
+    deep = tmp_path / "a" / "b {c} %d" / "studies.db"
+    made(study.open_storage(f"sqlite:///{deep}"), metric, space)
+    assert study.names(study.open_readonly(f"sqlite:///{deep}")) == ("first",)
+
+
+def _text(path: Path) -> None:
+    path.write_text("trials: none\n" * 100)
+
+
+def _foreign(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE songs (title TEXT)")
+
+
+def _directory(path: Path) -> None:
+    path.mkdir()
+
+
+def _cut(path: Path) -> None:
+    study.open_storage(f"sqlite:///{path}")
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def _old(path: Path) -> None:
+    study.open_storage(f"sqlite:///{path}")
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'v2.6.0.a'")
+        connection.execute("DROP TABLE trial_heartbeats")
+
+
+def _new(path: Path) -> None:
+    study.open_storage(f"sqlite:///{path}")
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'v9.0.0.a'")
+        connection.execute("CREATE TABLE trial_wishes (wish TEXT)")
+
+
+MODES = {
+    "status": study.open_readonly,
+    "resume": lambda url: study.open_storage(url, create=False),
+    "run": lambda url: study.open_storage(url),
+}
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_text, "file is not a database"),
+        (_foreign, "the database of another program: it has a table 'songs'"),
+        (_directory, "unable to open database file"),
+        (_cut, "malformed"),
+        (_old, "no longer compatible with the table schema"),
+        (_new, "no longer compatible with the table schema"),
+    ],
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_file_that_is_no_storage_is_refused_in_one_sentence_and_left_alone(
+    url, tmp_path, damage, message, mode
+):
+    path = tmp_path / "studies.db"
+    damage(path)
+    before = digest(path) if path.is_file() else None
+    with pytest.raises(StudyError) as raised:
+        MODES[mode](url)
+    assert message in raised.value.message
+    assert "\n" not in raised.value.message
+    assert raised.value.tip
+    assert before == (digest(path) if path.is_file() else None)
+
+
+def test_a_storage_that_was_cut_short_while_it_was_made_is_finished_by_the_next_run(
+    url, tmp_path, metric, space
+):
+    with sqlite3.connect(tmp_path / "studies.db") as connection:
+        connection.execute(
+            "CREATE TABLE studies (study_id INTEGER NOT NULL, study_name VARCHAR(512) NOT NULL)"
+        )
+    with pytest.raises(StudyError, match="no studies in"):
+        study.open_readonly(url)
+    (tmp_path / "studies.db").write_bytes(b"")
+    made(study.open_storage(url), metric, space)
+    assert study.names(study.open_readonly(url)) == ("first",)
+
+
+def test_an_unknown_database_is_named_without_a_traceback():
+    with pytest.raises(StudyError, match=r"cannot use the storage nonsense://x"):
+        study.open_storage("nonsense://x")
+
+
+def test_the_readonly_storage_tells_the_same_as_optunas(url, metric, space):
+    storage = study.open_storage(url)
+    first = made(storage, metric, space)
+    made(storage, Metric("val_loss", Direction.MINIMIZE), space, "second")
+    for _ in range(4):
+        number, _ = study.ask(first, space)
+        study.report(first, number, {0: 0.1, 3: 0.25 * number})
+        study.set_trial_attributes(first, number, {attributes.NODE: "a", attributes.ATTEMPT: 1})
+    study.tell(first, 0, TrialState.COMPLETE, 0.5)
+    study.tell(first, 1, TrialState.PRUNED)
+    study.tell(first, 2, TrialState.FAIL)
+    optuna.load_study(study_name="first", storage=storage).enqueue_trial({"x": math.inf})
+    plain = optuna.create_study(study_name="plain", storage=storage)
+    plain.add_trial(
+        optuna.trial.create_trial(value=math.inf, intermediate_values={0: math.nan, 1: -math.inf})
+    )
+
+    reader = study.open_readonly(url)
+    assert study.names(reader) == ("first", "second")
+    for name in ("first", "second", "plain"):
+        ours = optuna.load_study(study_name=name, storage=reader)
+        theirs = optuna.load_study(study_name=name, storage=storage)
+        assert ours.direction == theirs.direction
+        assert ours.user_attrs == theirs.user_attrs
+        assert ours.metric_names == theirs.metric_names
+        assert [repr(trial) for trial in ours.trials] == [repr(trial) for trial in theirs.trials]
+    assert reader.get_trial(1) == storage.get_trial(1)
+    assert reader.get_study_name_from_id(2) == "second"
+
+
+def test_the_readonly_storage_cannot_write(url, metric, space):
+    made(study.open_storage(url), metric, space)
+    reader = study.load(study.open_readonly(url), "first")
+    with pytest.raises(PermissionError):
+        reader.set_user_attr("x", 1)
+    with pytest.raises(PermissionError):
+        reader.enqueue_trial({})
+
+
+_WRITER = """
+import sys
+from optuna.trial import TrialState
+import optuna
+study = optuna.load_study(study_name="first", storage=sys.argv[1])
+for step in range(60):
+    trial = study.ask()
+    trial.suggest_float("x", 0, 1)
+    trial.report(0.5, 0)
+    study.tell(trial, 0.5)
+"""
+
+
+def test_readers_and_a_writing_process_do_not_trip_over_each_other(url, metric, space):
+    storage = study.open_storage(url)
+    made(storage, metric, space)
+    with subprocess.Popen([sys.executable, "-c", _WRITER, url], stderr=subprocess.PIPE) as writer:
+        seen = []
+        driver = study.load(storage, "first")
+        while writer.poll() is None:
+            seen.append(len(study.trials(study.load(study.open_readonly(url), "first"))))
+            study.set_study_attributes(driver, {"note": len(seen)})
+        assert writer.stderr is not None
+        assert (writer.returncode, writer.stderr.read()) == (0, b"")
+    assert seen == sorted(seen)
+    assert len(study.trials(driver)) == 60  # the waiting trial 0 among them
+
+
+def test_a_transaction_that_a_killed_writer_left_open_is_rolled_back_for_readers(
+    url, tmp_path, metric, space
+):
+    made(study.open_storage(url), metric, space)
+    code = (
+        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
+        "c.execute('PRAGMA cache_size = 1'); c.execute('BEGIN'); "
+        "[c.execute('INSERT INTO study_user_attributes (study_id, key, value_json) VALUES (1, ?, ?)', "
+        "(f'k{i}', '0' * 5000)) for i in range(50)]; os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "studies.db")], check=False)
+    assert (tmp_path / "studies.db-journal").exists()
+    loaded = study.load(study.open_readonly(url), "first")
+    assert "k0" not in loaded.user_attrs
+
+
+# ---- a study
+
+
+def test_a_study_is_created_once_and_found_again(url, metric, space):
+    storage = study.open_storage(url)
+    created = made(storage, metric, space)
+    assert created.direction.name == "MAXIMIZE"
+    assert created.metric_names == ["val_mAP50"]
+    assert created.user_attrs[attributes.SEED] == 7
+    with pytest.raises(StudyError, match="there is a study 'first' already"):
+        made(storage, metric, space)
+    with pytest.raises(StudyError) as raised:
+        study.load(storage, "frist")
+    assert raised.value.message == "there is no study 'frist'"
+    assert "'first'" in raised.value.tip
+
+
+def test_an_unknown_algorithm_is_refused_before_anything_is_stored(url, metric, space):
+    storage = study.open_storage(url)
+    with pytest.raises(UsageError, match="there is no algorithm 'tep'"):
+        made(storage, metric, space, **{attributes.ALGORITHM: "tep"})
+    with pytest.raises(UsageError, match="there is no pruner 'medain'"):
+        made(storage, metric, space, **{attributes.PRUNER: "medain"})
+    assert study.names(storage) == ()
+
+
+def test_a_study_whose_creation_was_cut_short_is_made_again(metric, space):
+    storage = InMemoryStorage()
+    optuna.create_study(storage=storage, study_name="first").enqueue_trial({})
+    assert study.names(storage) == ()
+    with pytest.raises(StudyError, match="cut short"):
+        study.load(storage, "first")
+    assert len(study.trials(made(storage, metric, space))) == 1
+
+
+def test_a_study_that_somebody_else_made_is_never_replaced(metric, space):
+    storage = InMemoryStorage()
+    optuna.create_study(storage=storage, study_name="first").optimize(lambda trial: 0.0, n_trials=1)
+    with pytest.raises(StudyError, match="already"):
+        made(storage, metric, space)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (Metric("val_mAP", Direction.MAXIMIZE), "the objective maximize val_mAP50, not maximize val_mAP"),
+        (Metric("val_mAP50", Direction.MINIMIZE), "the objective maximize val_mAP50, not minimize val_mAP50"),
+        (None, "has another search space"),
+    ],
+)
+def test_another_space_metric_or_direction_is_refused(detr, metric, space, other, message):
+    created = made(InMemoryStorage(), metric, space)
+    study.require_same(created, metric, detr.space())
+    with pytest.raises(StudyError) as raised:
+        study.require_same(created, other or metric, space if other else detr.space("model.dropout_ratio"))
+    assert message in raised.value.message
+
+
+# ---- ask
+
+
+def test_the_first_trial_is_the_centre_and_the_others_are_not(detr, metric, space):
+    created = made(InMemoryStorage(), metric, space)
+    number, values = study.ask(created, space)
+    assert number == 0
+    assert all(values[path] == detr.leaves[path]["default"] for path in values)
+    number, others = study.ask(created, space)
+    assert number == 1
+    assert others != values
+    assert [trial.number for trial in study.running(created)] == [0, 1]
+
+
+def test_what_was_asked_can_be_read_back_from_the_storage(url, metric, space):
+    created = made(study.open_storage(url), metric, space)
+    asked = [study.ask(created, space) for _ in range(3)]
+    reader = study.load(study.open_readonly(url), "first")
+    assert [space.decode(trial.params) for trial in study.trials(reader)] == [values for _, values in asked]
+
+
+def test_a_trial_whose_driver_died_while_it_was_asked_is_continued(url, metric, space):
+    created = made(study.open_storage(url), metric, space)
+    uninterrupted = made(study.open_storage(url), metric, space, "other")
+    for _ in range(3):
+        expected = study.ask(uninterrupted, space)
+
+    class DiedError(Exception):
+        pass
+
+    class Dying:
+        """Passes some suggestions on and dies."""
+
+        def __init__(self, trial, left):
+            self.trial, self.left = trial, left
+
+        def __getattr__(self, name):
+            self.left -= 1
+            if self.left < 0:
+                raise DiedError
+            return getattr(self.trial, name)
+
+    study.ask(created, space)
+    study.ask(created, space)
+    with pytest.raises(DiedError):
+        space.suggest(Dying(created.ask(), 3))
+    again = study.load(study.open_storage(url, create=False), "first")
+    assert len(study.trials(again)[2].params) == 3
+    values = study.resume_ask(again, 2, space)
+    assert values.keys() == expected[1].keys()
+    assert study.resume_ask(again, 2, space) == values
+    assert space.decode(study.trials(again)[2].params) == values
+    assert len(study.trials(again)) == 3
+
+
+def test_a_centre_whose_driver_died_before_the_first_suggestion_is_still_the_centre(url, metric, space):
+    made(study.open_storage(url), metric, space).ask()
+    again = study.load(study.open_storage(url, create=False), "first")
+    assert study.resume_ask(again, 0, space) == space.decode(space.centre())
+
+
+def test_the_same_seed_asks_the_same_also_over_a_restart(url, metric, space):
+    def asked(name, restart):
+        storage = study.open_storage(url)
+        current = made(storage, metric, space, name)
+        values = []
+        for step in range(8):
+            if restart:
+                current = study.load(study.open_storage(url, create=False), name)
+            number, proposed = study.ask(current, space)
+            values.append(proposed)
+            study.tell(current, number, TrialState.COMPLETE, float(step % 3))
+        return values
+
+    assert asked("straight", restart=False) == asked("restarted", restart=True)
+
+
+def test_nothing_is_warned_about(url, metric, space):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        created = made(study.open_storage(url), metric, space)
+        for _ in range(7):
+            number, _ = study.ask(created, space)
+            study.report(created, number, {0: 0.1, 1: 0.2})
+            study.report(created, number, {0: 0.1, 1: 0.2, 2: 0.3})
+            study.should_prune(created, number)
+            study.tell(created, number, TrialState.COMPLETE, 0.3)
+
+
+# ---- report, prune, tell
+
+
+@pytest.fixture
+def asked(metric, space):
+    created = made(InMemoryStorage(), metric, space)
+    study.ask(created, space)
+    return created
+
+
+def test_only_new_epochs_are_stored_and_the_first_value_stays(asked):
+    assert study.report(asked, 0, {1: 0.2, 0: 0.1}) == (0, 1)
+    assert study.report(asked, 0, {0: 0.9, 1: 0.9, 2: 0.3}) == (2,)
+    assert study.trials(asked)[0].intermediate_values == {0: 0.1, 1: 0.2, 2: 0.3}
+
+
+def test_absent_and_infinite_values_are_not_stored(asked):
+    assert study.report(asked, 0, {0: None, 1: math.nan, 2: math.inf, 3: 0.0}) == (3,)
+
+
+def test_a_finished_trial_takes_no_more_points_and_no_attributes(asked):
+    study.tell(asked, 0, TrialState.COMPLETE, 0.4)
+    assert study.report(asked, 0, {5: 0.5}) == ()
+    study.set_trial_attributes(asked, 0, {attributes.NODE: "b"})
+    assert attributes.NODE not in study.trials(asked)[0].user_attrs
+
+
+def test_telling_twice_changes_nothing(asked):
+    assert study.tell(asked, 0, TrialState.COMPLETE, 0.4)
+    assert not study.tell(asked, 0, TrialState.FAIL)
+    assert study.trials(asked)[0].value == 0.4
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf])
+def test_a_complete_trial_has_a_finite_value(asked, value):
+    with pytest.raises(ValueError, match="cannot be complete"):
+        study.tell(asked, 0, TrialState.COMPLETE, value)
+    assert study.trials(asked)[0].state == TrialState.RUNNING
+
+
+def test_a_failed_trial_never_has_a_value(asked):
+    study.report(asked, 0, {0: 0.9})
+    study.tell(asked, 0, TrialState.FAIL, 0.9)
+    assert study.trials(asked)[0].value is None
+
+
+def test_a_trial_that_does_not_exist_is_named(asked):
+    with pytest.raises(StudyError, match="the study 'first' has no trial 3"):
+        study.report(asked, 3, {})
+
+
+def test_the_pruner_of_the_study_judges_by_its_epochs(metric, space):
+    created = made(InMemoryStorage(), metric, space)
+    for _ in range(4):
+        number, _ = study.ask(created, space)
+        study.report(created, number, {epoch: 0.1 * epoch for epoch in range(10)})
+        study.tell(created, number, TrialState.COMPLETE, 0.9)
+    number, _ = study.ask(created, space)
+    assert not study.should_prune(created, number)
+    study.report(created, number, {0: 0.0, 1: 0.0})
+    assert not study.should_prune(created, number)
+    study.report(created, number, {5: 0.0})
+    assert study.should_prune(created, number)
+    study.tell(created, number, TrialState.PRUNED)
+    assert not study.should_prune(created, number)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    batches=st.lists(
+        st.dictionaries(st.integers(0, 5), st.one_of(st.none(), st.floats(allow_nan=True))), max_size=5
+    )
+)
+def test_however_points_arrive_the_first_finite_value_of_an_epoch_is_stored(detr, batches):
+    space = detr.space()
+    created = study.create(
+        InMemoryStorage(), "s", Metric("m", Direction.MINIMIZE), space, attributes=SETTINGS
+    )
+    study.ask(created, space)
+    expected: dict[int, float] = {}
+    for points in batches:
+        study.report(created, 0, points)
+        for epoch, value in points.items():
+            if value is not None and math.isfinite(value):
+                expected.setdefault(epoch, value)
+    assert study.trials(created)[0].intermediate_values == expected
+
+
+def test_two_threads_of_one_process_may_read_at_once(url, metric, space):
+    made(study.open_storage(url), metric, space)
+    reader = study.load(study.open_readonly(url), "first")
+    counts: list[int] = []
+    threads = [threading.Thread(target=lambda: counts.append(len(study.trials(reader)))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counts == [1, 1, 1, 1]

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tao_automl.errors import ConfigError, SkillError, UsageError
+from tao_automl.tao import skill
+from tao_automl.tao.skill import DataSource, Input
+
+BANK = Path(__file__).parents[1] / "data" / "skills"
+
+
+@pytest.fixture
+def bank(tmp_path: Path) -> Path:
+    shutil.copytree(BANK, tmp_path / "skills")
+    return tmp_path / "skills"
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_a_folder_is_read() -> None:
+    toy = skill.load(BANK / "tao-train-toy")
+    assert (toy.name, toy.model, toy.network_arch, toy.automl_enabled) == (
+        "tao-train-toy",
+        "toy",
+        "toy_net",
+        True,
+    )
+    assert toy.shorthand == {"num_epochs": "train.num_epochs"}
+    assert list(toy.actions) == ["train", "export"]
+    assert toy.facts.metric == "val_mAP50"
+
+
+def test_an_action_has_its_command_image_inputs_and_outputs() -> None:
+    train = skill.load(BANK / "tao-train-toy").action("train")
+    assert train.command == "toy_net train -e {config_path}"
+    assert train.image == "registry.example/toy:1"
+    assert train.inputs == {
+        "dataset.train[0].image_dir": Input("folder"),
+        "train.pretrained": Input("file", True),
+    }
+    assert train.outputs == {"results_dir": "folder"}
+    assert train.spec_params["train.pretrained"] == "ptm_if_no_resume_model"
+    assert train.upload_excludes == ("inputs/",)
+
+
+def test_an_action_may_have_an_image_of_its_own() -> None:
+    export = skill.load(BANK / "tao-train-toy").action("export")
+    assert export.image == "registry.example/toy:1-deploy"
+    assert (export.config_format, export.inputs, export.data_sources) == ("yaml", {}, ())
+
+
+def test_data_sources_are_plain_or_have_parts() -> None:
+    many, plain = skill.load(BANK / "tao-train-toy").action("train").data_sources
+    files = {"image_dir": "images.tar.gz", "json_file": "annotations.json"}
+    assert many == DataSource("dataset.train", "train_datasets", True, files, as_list=True)
+    assert plain == DataSource(
+        "dataset.val.json_file", "eval_dataset", False, {"": "annotations.json"}, optional=True
+    )
+
+
+def test_schema_and_template_are_read_when_asked_for() -> None:
+    toy = skill.load(BANK / "tao-train-toy")
+    assert toy.schema("train").default_set == ("train.lr",)
+    assert toy.template("train")["train"]["lr"] == 2e-4
+
+
+@pytest.mark.parametrize("name", ["toy", "Toy", "tao-train-toy", "TAO_TRAIN_TOY", "toy_net", "toy-net"])
+def test_a_model_has_many_names(name: str) -> None:
+    assert skill.find(name, BANK).model == "toy"
+
+
+def test_a_model_is_found_in_a_folder_of_any_name(bank: Path) -> None:
+    (bank / "tao-train-toy").rename(bank / "something")
+    assert skill.find("toy", bank).name == "something"
+
+
+def test_an_unknown_model_gets_near_matches() -> None:
+    with pytest.raises(UsageError) as caught:
+        skill.find("toyy", BANK)
+    assert caught.value.message == "no model 'toyy'"
+    assert caught.value.tip == "did you mean 'toy'? tao-automl models lists them"
+
+
+def test_a_skill_that_cannot_be_read_does_not_hide_the_others(bank: Path) -> None:
+    shutil.copytree(bank / "tao-train-toy", bank / "a-broken")
+    (bank / "a-broken" / "automl.yaml").write_text("model: [")
+    assert skill.find("toy_net", bank).model == "toy"
+    with pytest.raises(ConfigError, match="a-broken"):
+        skill.find("a-broken", bank)
+    with pytest.raises(ConfigError, match="a-broken"):
+        skill.discover(bank)
+
+
+def test_only_folders_with_our_facts_are_skills(bank: Path) -> None:
+    (bank / "README.md").touch()
+    (bank / "tao-train-other" / "references").mkdir(parents=True)
+    (bank / "tao-train-other" / "references" / "skill_info.yaml").write_text("name: other\n")
+    assert [found.model for found in skill.discover(bank)] == ["toy"]
+    with pytest.raises(SkillError, match=r"automl\.yaml is missing"):
+        skill.load(bank / "tao-train-other")
+    assert skill.discover(bank / "none") == ()
+
+
+def test_an_unknown_action_gets_near_matches() -> None:
+    with pytest.raises(UsageError) as caught:
+        skill.load(BANK / "tao-train-toy").action("exprot")
+    assert caught.value.message == "model 'toy' has no action 'exprot'"
+    assert "'export'" in caught.value.tip
+
+
+@pytest.mark.parametrize("file", ["schemas/train.schema.json", "references/spec_template_train.yaml"])
+def test_a_missing_schema_or_template_is_told_as_such(bank: Path, file: str) -> None:
+    (bank / "tao-train-toy" / file).unlink()
+    toy = skill.find("toy", bank)
+    with pytest.raises(SkillError) as caught:
+        _ = toy.schema("train"), toy.template("train")
+    assert caught.value.message == (
+        "AutoML is enabled for toy, but it is not runnable until its schemas are generated: "
+        + file
+        + " is missing"
+    )
+
+
+def test_without_automl_the_missing_file_is_named_too(bank: Path) -> None:
+    replace(
+        bank / "tao-train-toy/references/skill_info.yaml", "automl_enabled: true", "automl_enabled: false"
+    )
+    toy = skill.find("toy", bank)
+    assert not toy.automl_enabled
+    with pytest.raises(SkillError, match=r"^toy is not runnable .*export\.schema\.json is missing"):
+        toy.schema("export")
+
+
+def test_a_template_is_a_mapping(bank: Path) -> None:
+    (bank / "tao-train-toy/references/spec_template_train.yaml").write_text("- 1\n")
+    with pytest.raises(SkillError, match="is no spec"):
+        skill.find("toy", bank).template("train")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("network_arch: toy_net", "arch: toy_net", r"skill_info\.yaml:1: network_arch is missing"),
+        (
+            "command: toy_net export -e {config_path}",
+            "cmd: x",
+            r"skill_info\.yaml:24: actions\.export\.command is missing",
+        ),
+        (
+            "source: eval_dataset",
+            "sauce: x",
+            r"skill_info\.yaml:38: .*dataset\.val\.json_file\.source is missing",
+        ),
+        ("path: annotations.json\n", "paht: a\n", r"skill_info\.yaml:38: .*\.path is missing"),
+        ("{path: annotations.json}", "{}", r"skill_info\.yaml:37: .*json_file\.path is missing"),
+        (
+            "inputs:\n      dataset.train[0].image_dir: {type: folder}",
+            "inputs:\n      - a",
+            r"skill_info\.yaml:1[0-9]:",
+        ),
+        ("container_image: registry.example/toy:1\n", "", r"actions\.train\.container_image is missing"),
+    ],
+)
+def test_an_error_in_skill_info_names_file_and_line(bank: Path, old: str, new: str, words: str) -> None:
+    replace(bank / "tao-train-toy/references/skill_info.yaml", old, new)
+    with pytest.raises((SkillError, ConfigError), match=words):
+        skill.load(bank / "tao-train-toy")
+
+
+def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SkillError, match=r"skill_info\.yaml is missing"):
+        skill.load(tmp_path / "nothing")
