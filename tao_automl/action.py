@@ -16,7 +16,7 @@ from tao_automl import launch, results
 from tao_automl import plan as plans
 from tao_automl.errors import JobError, UsageError, near
 from tao_automl.execution.cluster import Cluster, RayCluster
-from tao_automl.execution.job import JobSpec, JobStatus, Phase, run_sh
+from tao_automl.execution.job import JobSpec, JobStatus, Phase
 from tao_automl.layout import AttemptPaths
 from tao_automl.plan import Plan
 from tao_automl.results import Winner
@@ -129,21 +129,11 @@ def run(plan: Plan, prepared: Prepared, sleep: Callable[[float], None] = time.sl
     """
     cluster = RayCluster(address=plan.settings["address"], slots=1, cpus=1.0, gpus=plan.gpus)
     try:
-        write_files(prepared)
+        plans.write_job(prepared.paths, prepared.job, prepared.spec)
         state = _follow(cluster, prepared.job, sleep)
     finally:
         cluster.close()
     return finish(prepared, state)
-
-
-def write_files(prepared: Prepared) -> None:
-    """The same files as a trial's: enough to run the action by hand."""
-    paths = prepared.paths
-    paths.folder.mkdir(parents=True)
-    paths.job.write_text(prepared.job.to_json() + "\n", encoding="utf-8")
-    paths.run_sh.write_text(run_sh(prepared.job), encoding="utf-8")
-    paths.run_sh.chmod(0o755)
-    paths.spec.write_text(spec.dump(prepared.spec), encoding="utf-8")
 
 
 def finish(prepared: Prepared, state: JobStatus) -> Done:

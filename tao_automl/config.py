@@ -80,6 +80,11 @@ def size_bytes(value: Any) -> int:
     return math.ceil(float(match[1]) * _SIZE[unit])
 
 
+def without_password(url: str) -> str:
+    """A storage URL as it may be shown and stored: the password has to come from the environment again."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1@", url)
+
+
 def _one_of(*words: str, **older: str) -> Callable[[Any], str]:
     def read(value: Any) -> str:
         text = {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)

@@ -22,7 +22,7 @@ from tao_automl.config import Settings
 from tao_automl.errors import PlatformError, StudyError
 from tao_automl.events import EventLog, Listener
 from tao_automl.execution import staging
-from tao_automl.execution.cluster import RayCluster
+from tao_automl.execution.cluster import Cluster, RayCluster
 from tao_automl.layout import StudiesPaths
 from tao_automl.lock import StudyLock, holder
 from tao_automl.plan import Plan
@@ -42,13 +42,15 @@ def run(
     """
     _refuse_existing(plan)
     _check_room(plan.settings)
-    plan.studies.folder.mkdir(parents=True, exist_ok=True)
-    with StudyLock(plan.paths.lock, plan.name):
-        _refuse_existing(plan)
-        studyfile.freeze(plan.settings, plan.name, plan.paths.study_file, now())
-        storage = studies.open_storage(plan.storage_url, create=True)
-        study = studies.create(storage, plan.name, plan.metric, plan.space, attributes=_attributes(plan))
-        return _drive(plan, study, listeners, "study_started", now)
+    with _cluster(plan) as cluster:
+        plan.studies.folder.mkdir(parents=True, exist_ok=True)
+        with StudyLock(plan.paths.lock, plan.name):
+            _refuse_existing(plan)
+            _unpack(plan)
+            studyfile.freeze(plan.settings, plan.name, plan.paths.study_file, now())
+            storage = studies.open_storage(plan.storage_url, create=True)
+            study = studies.create(storage, plan.name, plan.metric, plan.space, attributes=_attributes(plan))
+            return _drive(plan, study, cluster, _events(plan, listeners, now), "study_started")
 
 
 def resume(
@@ -72,7 +74,9 @@ def resume(
         study = studies.load(studies.open_storage(plan.storage_url, create=False), name)
         studies.require_same(study, plan.metric, plan.space)
         studies.set_study_attributes(study, {attributes.STOP: None, attributes.TRIALS: plan.trials})
-        return _drive(plan, study, listeners, "study_resumed", now)
+        _unpack(plan)
+        with _cluster(plan) as cluster:
+            return _drive(plan, study, cluster, _events(plan, listeners, now), "study_resumed")
 
 
 def plan_of(
@@ -98,17 +102,7 @@ def request_stop(name: str, studies_dir: Path, storage_url: str | None, *, at_on
     return True
 
 
-def _drive(
-    plan: Plan,
-    study: studies.Study,
-    listeners: Sequence[Listener],
-    kind: str,
-    now: Callable[[], datetime],
-) -> Outcome:
-    events = EventLog(plan.paths.events, plan.name, now)
-    for listener in listeners:
-        events.listen(listener)
-    _unpack(plan)
+def _drive(plan: Plan, study: studies.Study, cluster: Cluster, events: EventLog, kind: str) -> Outcome:
     events.emit(
         kind,
         model=plan.skill.model,
@@ -119,11 +113,23 @@ def _drive(
         epochs=plan.epochs,
         runtime=plan.runtime,
     )
+    tuner = Tuner(plan, study, cluster, events)
+    with _interrupts(tuner):
+        return tuner.run()
+
+
+def _events(plan: Plan, listeners: Sequence[Listener], now: Callable[[], datetime]) -> EventLog:
+    events = EventLog(plan.paths.events, plan.name, now)
+    for listener in listeners:
+        events.listen(listener)
+    return events
+
+
+@contextmanager
+def _cluster(plan: Plan) -> Iterator[Cluster]:
     cluster = RayCluster(address=plan.settings["address"], slots=plan.parallel, cpus=1.0, gpus=plan.gpus)
     try:
-        tuner = Tuner(plan, study, cluster, events, now)
-        with _interrupts(tuner):
-            return tuner.run()
+        yield cluster
     finally:
         cluster.close()
 

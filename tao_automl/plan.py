@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from tao_automl import launch
 from tao_automl.config import Settings
-from tao_automl.errors import SkillError, UsageError
+from tao_automl.errors import AutoMLError, SkillError, UsageError
 from tao_automl.execution import runtimes
-from tao_automl.execution.job import JobSpec
+from tao_automl.execution.job import JobSpec, run_sh
 from tao_automl.execution.runtimes import standin
 from tao_automl.launch import Data, Launch
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths, skills_dir
@@ -46,7 +48,7 @@ class Plan:
     space: SearchSpace
     epochs: int
     runtime: str
-    embedded: bool  # nobody named data: the stand-in trains on its sample data
+    embedded: bool = False  # nobody named data: the stand-in trains on its sample data
 
     @property
     def studies(self) -> StudiesPaths:
@@ -93,12 +95,18 @@ def prepare(settings: Settings, now: datetime) -> Plan:
     settings = settings.with_values(settings.origin("model"), model=chosen.model)
     embedded = settings["runtime"] in (None, "standin") and not launch.data_is_named(chosen, settings)
     runtime = _runtime(settings, embedded)
-    data = _sample_data(settings) if embedded else _data(settings)
+    algorithms.check(settings["algorithm"], settings["pruner"])
+    if not embedded:
+        return _plan(settings, chosen, _data(settings), runtime, now)
+    with _sample_data(settings) as data:
+        return dataclasses.replace(_plan(settings, chosen, data, runtime, now), embedded=True)
+
+
+def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: datetime) -> Plan:
     launched = launch.training(chosen, settings, data)
     metric = launch.metric_of(chosen, settings)
     if settings["direction"]:
         metric = dataclasses.replace(metric, direction=Direction(settings["direction"]))
-    algorithms.check(settings["algorithm"], settings["pruner"])
     epochs = int(keypath.get(launched.spec, chosen.facts.keys.epochs))
     return Plan(
         settings=settings,
@@ -110,7 +118,6 @@ def prepare(settings: Settings, now: datetime) -> Plan:
         space=space(chosen, launched, settings, epochs, data.samples),
         epochs=epochs,
         runtime=runtime,
-        embedded=embedded,
     )
 
 
@@ -154,6 +161,11 @@ def trial_spec(plan: Plan, values: Mapping[str, Any], paths: AttemptPaths) -> di
     return spec_file.build(plan.skill.template("train"), plan.launch.overrides, {**values, **own})
 
 
+def first_spec(plan: Plan) -> dict[str, Any]:
+    """The spec of trial 0, which is the launched config itself."""
+    return trial_spec(plan, plan.space.decode(plan.space.centre()), plan.paths.attempt(0, 1))
+
+
 def job_id(name: str, number: int, attempt: int) -> str:
     """Derived, so that submitting twice is attaching: `<study>-<trial>-<attempt>`."""
     return f"{name}-{number:04d}-{attempt}"
@@ -185,6 +197,17 @@ def job(identity: str, action: Action, paths: AttemptPaths, runtime: str, gpus: 
     )
 
 
+def write_job(paths: AttemptPaths, job: JobSpec, spec: Mapping[str, Any]) -> None:
+    """Write what is submitted: enough to run the job by hand. `spec.yaml` comes last: where it is, all is."""
+    paths.folder.mkdir(parents=True, exist_ok=True)
+    paths.job.write_text(job.to_json() + "\n", encoding="utf-8")
+    paths.run_sh.write_text(run_sh(job, runtimes.by_name(job.runtime).command(job)), encoding="utf-8")
+    paths.run_sh.chmod(0o755)
+    fresh = paths.spec.with_suffix(".new")
+    fresh.write_text(spec_file.dump(spec), encoding="utf-8")
+    fresh.rename(paths.spec)
+
+
 def _runtime(settings: Settings, embedded: bool) -> str:
     if embedded:
         return "standin"
@@ -204,7 +227,14 @@ def _data(settings: Settings) -> Data:
     return Data(train, val)
 
 
-def _sample_data(settings: Settings) -> Data:
+@contextmanager
+def _sample_data(settings: Settings) -> Iterator[Data]:
+    """The stand-in's own data, made if it is not there, and removed again if what it was made for is refused."""
     folder = StudiesPaths(settings["studies_dir"]).sample_data
-    standin.sample_data(folder)
-    return Data((dataset.inspect(folder / "train"),), (dataset.inspect(folder / "val"),))
+    made = standin.sample_data(folder)
+    try:
+        yield Data((dataset.inspect(folder / "train"),), (dataset.inspect(folder / "val"),))
+    except AutoMLError:
+        for path in made:
+            shutil.rmtree(path) if path == folder else path.rmdir()
+        raise

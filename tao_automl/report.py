@@ -167,7 +167,7 @@ class Study:
             "driver": self.driver,
             "metric": self.metric.name,
             "direction": self.metric.direction.value,
-            "trials": self.budget_trials,
+            "budget_trials": self.budget_trials,
             "counts": dict(self.counts),
             "epochs": self.epochs,
             "runtime": self.runtime,

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from tao_automl import __version__
-from tao_automl.config import KEYS, Layer, Settings, resolve
+from tao_automl.config import KEYS, Layer, Settings, resolve, without_password
 from tao_automl.errors import ConfigError, StudyError, UsageError, near
 from tao_automl.layout import StudyPaths, configs_dir
 from tao_automl.tao import yamlfile
@@ -41,8 +41,8 @@ def platform(name: str) -> Layer:
 
 def freeze(settings: Settings, study: str, path: Path, now: datetime) -> None:
     """Write what was asked, resolved, each value with its origin. Written once, when a study starts."""
-    shown = {
-        name: {"value": _plain(value), "from": settings.origin(name)}
+    kept = {
+        name: {"value": shown_value(name, value), "from": settings.origin(name)}
         for name, value in settings.values.items()
         if value not in (None, [], {}) and name != "studies_dir"
     }
@@ -51,7 +51,7 @@ def freeze(settings: Settings, study: str, path: Path, now: datetime) -> None:
         "study": study,
         "version": __version__,
         "created": now.astimezone().isoformat(timespec="seconds"),
-        "settings": shown,
+        "settings": kept,
     }
     path.write_text(yaml.safe_dump(record, sort_keys=False, width=110), encoding="utf-8")
 
@@ -89,9 +89,10 @@ def _layer(path: Path, where: str) -> Layer:
     return Layer(where, data, lambda name: f"{path}:{locate(name)}")
 
 
-def _plain(value: Any) -> Any:
+def shown_value(name: str, value: Any) -> Any:
+    """A setting as it may be stored and shown: plain YAML types, and no password."""
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value
+        return [shown_value(name, item) for item in value]
+    return without_password(value) if name == "storage" and value else value

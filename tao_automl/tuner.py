@@ -23,14 +23,14 @@ from tao_automl import plan as plans
 from tao_automl import results
 from tao_automl.events import EventLog
 from tao_automl.execution.cluster import Cluster
-from tao_automl.execution.job import JobStatus, Phase, run_sh
+from tao_automl.execution.job import JobStatus, Phase
 from tao_automl.layout import AttemptPaths
 from tao_automl.plan import Plan
 from tao_automl.search import attributes, stopping
 from tao_automl.search import study as studies
 from tao_automl.search.stopping import Budget
 from tao_automl.search.study import FrozenTrial, Study, TrialState
-from tao_automl.tao import checkpoint, failure, spec, status
+from tao_automl.tao import checkpoint, failure, status
 from tao_automl.tao.failure import FailureReason
 from tao_automl.tao.status import Progress
 
@@ -103,13 +103,19 @@ class Tuner:
             if why and not active:
                 break
             sleep(TICK_S)
+        spent = stopping.exhausted(self.budget, self._spent())
+        interrupted = spent is None or bool(studies.running(self._study))
+        why = why if interrupted else spent or why
         self._events.emit("study_finished", reason=why, **self._best_fields())
-        return Outcome(why, interrupted=bool(self._draining))
+        return Outcome(why, interrupted)
 
     def adopt(self) -> None:
-        """What an earlier driver left: its files are history, and what it cancelled gets a new attempt."""
+        """What an earlier driver left: its files are history, and what it parked gets a new attempt.
+
+        A job that it had only meant to cancel may still run: that is stopped first, by the ticks.
+        """
         for trial in studies.running(self._study):
-            if trial.user_attrs.get(attributes.INTENT) == CANCELLED:
+            if self._is_parked(trial):
                 self._next_attempt(trial)
             self._watched[trial.number] = Watched(history=True)
         self._publish()
@@ -172,7 +178,7 @@ class Tuner:
         paths, job = self._plan.paths.attempt(number, attempt), plans.trial_job(self._plan, number, attempt)
         attached = paths.spec.exists()
         if not attached:
-            write_job_files(paths, plans.trial_spec(self._plan, values, paths), job)
+            plans.write_job(paths, job, plans.trial_spec(self._plan, values, paths))
         self._cluster.submit(job)
         kind = "trial_attached" if attached else "trial_started"
         self._events.emit(kind, trial=number, attempt=attempt, params=values)
@@ -190,6 +196,8 @@ class Tuner:
     def _settle(self, trial: FrozenTrial, state: JobStatus) -> None:
         """Bring one running trial up to date with its job."""
         if state.phase is Phase.UNKNOWN:
+            if self._cluster.free() <= 0:  # more were active than now may be
+                return
             values = studies.resume_ask(self._study, trial.number, self._plan.space)
             self._submit(trial.number, trial.user_attrs.get(attributes.ATTEMPT, 1), values)
             return
@@ -344,17 +352,6 @@ class Tuner:
             return {}
         won = results.winner(ranked[0], self._plan.name, self._plan.paths, self._plan.metric)
         return {"trial": won.trial, "epoch": won.epoch, "metric": won.metric, "value": won.value}
-
-
-def write_job_files(paths: AttemptPaths, full_spec: dict[str, Any], job: Any) -> None:
-    """`spec.yaml` last: where it is, the others are, and the folder is enough to run the job by hand."""
-    paths.folder.mkdir(parents=True, exist_ok=True)
-    paths.job.write_text(job.to_json() + "\n", encoding="utf-8")
-    paths.run_sh.write_text(run_sh(job), encoding="utf-8")
-    paths.run_sh.chmod(0o755)
-    fresh = paths.spec.with_suffix(".new")
-    fresh.write_text(spec.dump(full_spec), encoding="utf-8")
-    fresh.rename(paths.spec)
 
 
 def _published(metrics: Any) -> tuple[int, int] | None:

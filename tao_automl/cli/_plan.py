@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,8 @@ from tao_automl.config import KEYS
 from tao_automl.execution import runtimes
 from tao_automl.execution.job import JobSpec
 from tao_automl.plan import Plan
+from tao_automl.studyfile import shown_value
+from tao_automl.tao import spec
 from tao_automl.tao.dataset import Dataset
 
 FIRST_ATTEMPT = 1
@@ -107,7 +110,7 @@ def _settings(plan: Plan, width: int) -> list[Text]:
     named = [name for name in KEYS if plan.settings.named(name) and name not in ("set", "search", "keep")]
     if not named:
         return []
-    rows = [[name, _words.value(plan.settings[name]), plan.settings.origin(name)] for name in named]
+    rows = [[name, _words.value(shown_value(name, plan.settings[name])), plan.settings.origin(name)] for name in named]
     table = Table([Column("SETTING"), Column("VALUE", elastic=True), Column("FROM")], rows)
     return [Text(""), *table.lines(width)]
 
@@ -152,7 +155,7 @@ def document(plan: Plan) -> dict[str, Any]:
         "epochs": plan.epochs,
         "gpus": plan.gpus,
         "settings": {
-            name: {"value": settings[name], "origin": settings.origin(name)}
+            name: {"value": shown_value(name, settings[name]), "origin": settings.origin(name)}
             for name in KEYS
             if settings.named(name)
         },
@@ -161,12 +164,9 @@ def document(plan: Plan) -> dict[str, Any]:
             for path, chosen in plan.launch.chosen.items()
         },
         "space": space_document(plan.skill.model, plan.space.as_dict()),
-        "first_job": {
-            "id": job.id,
-            "command": list(command(job)),
-            "folder": str(job.folder),
-            "spec": str(plan.paths.attempt(0, FIRST_ATTEMPT).spec),
-        },
+        "first_job": json.loads(job.to_json()),
+        "first_command": list(command(job)),
+        "first_spec": spec.dump(plans.first_spec(plan)),
     }
 
 

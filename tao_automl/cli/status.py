@@ -37,7 +37,7 @@ def command(study: str | None, as_json: bool, **flags: Any) -> None:
         found = report.study(where, study, now)
         if as_json:
             trials = [trial.as_dict() for trial in found.trials]
-            console.document({"schema": 1, **found.as_dict(), "trials_shown": trials})
+            console.document({"schema": 1, **found.as_dict(), "trials": trials})
         else:
             console.out(*_one(found, console))
         return

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from optuna.trial import FrozenTrial, TrialState
 
-from tao_automl.search.attributes import REASON
+from tao_automl.search.attributes import PARKED_S, REASON
 
-# Ends that the user asked for say nothing about the configuration.
-_BY_THE_USER = frozenset({"cancelled", "interrupted"})
+# An end that the user asked for says nothing about the configuration.
+_BY_THE_USER = "cancelled"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def spent(trials: Sequence[FrozenTrial], now: datetime) -> Spent:
     done = [trial for trial in trials if trial.state.is_finished()]
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
     intervals = [
-        (trial.datetime_start, trial.datetime_complete or now)
+        (trial.datetime_start, _end(trial) or now)
         for trial in done + running
         if trial.datetime_start is not None
     ]
@@ -56,6 +56,14 @@ def exhausted(budget: Budget, used: Spent) -> str | None:
     return None
 
 
+def _end(trial: FrozenTrial) -> datetime | None:
+    """When a trial ended, or stopped to wait for `resume`; None while it runs."""
+    parked_s = trial.user_attrs.get(PARKED_S)
+    if trial.datetime_complete is None and parked_s:
+        return datetime.fromtimestamp(parked_s)
+    return trial.datetime_complete
+
+
 def _union_s(intervals: Iterable[tuple[datetime, datetime]]) -> float:
     """Length of the union, so that two trials side by side are not counted twice."""
     total, end = 0.0, datetime.min
@@ -66,7 +74,7 @@ def _union_s(intervals: Iterable[tuple[datetime, datetime]]) -> float:
 
 
 def _failures_in_a_row(done: Iterable[FrozenTrial]) -> int:
-    judged = [trial for trial in done if trial.user_attrs.get(REASON) not in _BY_THE_USER]
+    judged = [trial for trial in done if trial.user_attrs.get(REASON) != _BY_THE_USER]
     judged.sort(key=lambda trial: (trial.datetime_complete or datetime.min, trial.number))
     count = 0
     for trial in reversed(judged):

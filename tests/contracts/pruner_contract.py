@@ -33,11 +33,11 @@ class PrunerContract:
         study = optuna.create_study(direction=direction)
         pruner = algorithms.pruner(name, epochs, direction)
         return [
-            self._run(study, pruner, [sign * curve(final, epoch) for epoch in range(epochs)])
+            self.run_curve(study, pruner, [sign * curve(final, epoch) for epoch in range(epochs)])
             for final in finals
         ]
 
-    def _run(self, study: optuna.Study, pruner: optuna.pruners.BasePruner, values: list[float]) -> int | None:
+    def run_curve(self, study: optuna.Study, pruner: optuna.pruners.BasePruner, values: list[float]) -> int | None:
         trial = study.ask()
         for epoch, value in enumerate(values):
             trial.report(value, epoch)
@@ -80,7 +80,7 @@ class PrunerContract:
         pruner = algorithms.pruner(name, EPOCHS, direction)
         first = study.ask()
         for _ in range(5):
-            self._run(study, pruner, [sign * curve(0.9, epoch) for epoch in range(EPOCHS)])
+            self.run_curve(study, pruner, [sign * curve(0.9, epoch) for epoch in range(EPOCHS)])
         for epoch in range(EPOCHS):
             first.report(sign * 0.001, epoch)
             assert not pruner.prune(study, study.get_trials()[0])
@@ -89,6 +89,6 @@ class PrunerContract:
         study = optuna.create_study(direction=direction)
         pruner = algorithms.pruner(name, EPOCHS, direction)
         for _ in range(5):
-            self._run(study, pruner, [0.5] * EPOCHS)
+            self.run_curve(study, pruner, [0.5] * EPOCHS)
         silent = study.ask()
         assert not pruner.prune(study, study.get_trials()[silent.number])

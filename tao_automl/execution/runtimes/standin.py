@@ -31,14 +31,17 @@ class StandinRuntime(ProcessRuntime):
         return Probe(True, "the embedded trainer runs here, on the CPU") if found.ok else found
 
 
-def sample_data(folder: Path) -> None:
+def sample_data(folder: Path) -> tuple[Path, ...]:
     """Make the synthetic shapes set in `folder` (train/ and val/), unless it is there.
+
+    Returns the folders that were made, the innermost first; none if it was there.
 
     Raises:
         PlatformError: it cannot be made; the folder is left as it was.
     """
     if folder.exists():
-        return
+        return ()
+    missing: tuple[Path, ...] = (folder, *(path for path in folder.parents if not path.exists()))
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -53,5 +56,7 @@ def sample_data(folder: Path) -> None:
                 f"the sample data cannot be written to {folder}: {error.strerror}",
                 tip="name another place with --studies-dir",
             ) from None
+        missing = ()  # another process was faster
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+    return missing

@@ -1,0 +1,89 @@
+"""The child of the launcher: checks the spec, runs one action, and turns its errors into what TAO leaves."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from tao_automl.standin import specfile
+from tao_automl.standin.faults import Faults
+from tao_automl.standin.networks import NETWORKS, Network
+from tao_automl.standin.statuslog import StatusLog
+
+# What TAO says in the status file about an error; of other errors it says nothing there.
+SAID = (
+    ((ValueError, TypeError), "Parameter validation error: "),
+    ((OSError,), "File system error: "),
+    ((NotImplementedError,), "Feature not implemented: "),
+)
+WITHOUT_MARSHMALLOW = "Schema validation error: "
+
+
+def main(network_name: str, action: str, spec_path: Path, overrides: list[str]) -> int:
+    """Run an action. Returns 0, or 1 if it failed."""
+    _refuse_bad_surroundings()
+    network = NETWORKS[network_name]
+    try:
+        spec = specfile.load(spec_path, overrides, network.config)
+        folder = specfile.results_folder(spec, action)
+    except (specfile.SpecError, ValueError) as error:
+        print(f"{error}\n\nSet the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace.")
+        return 1
+    time.sleep(float(os.environ.get("STANDIN_START_S", "0")))
+    folder.mkdir(parents=True, exist_ok=True)
+    print(f"{action.capitalize()} results will be saved at: {folder}", flush=True)
+    return _run(action, spec, network, folder)
+
+
+def _run(action: str, spec: dict[str, Any], network: Network, folder: Path) -> int:
+    from tao_automl.standin import tasks, train  # numpy and Pillow: after the spec was found to be good
+
+    actions = {
+        "train": train.run,
+        "evaluate": tasks.evaluate,
+        "export": tasks.export,
+        "inference": tasks.inference,
+    }
+    if (folder / "status.json").exists():
+        print(f"UserWarning: Log file already exists at {folder / 'status.json'}")
+    log = StatusLog(folder / "status.json")
+    log.write(f"Starting {network.title} {action}.", status="STARTED")
+    try:
+        actions[action](spec, network, folder, log)
+    except train.Stopped as stopped:
+        return 0 if stopped.number == signal.SIGTERM else 1
+    except Exception as error:  # whatever it is, it ends as TAO's workflow wrapper ends it
+        traceback.print_exc()
+        said = next((prefix for kinds, prefix in SAID if isinstance(error, kinds)), None)
+        if said is None and Faults.wanted().has("oom_no_marshmallow"):
+            said = WITHOUT_MARSHMALLOW
+        if said is not None:
+            log.write(f"{said}{error}", status="FAILURE")
+        return 1
+    log.write(f"{action.capitalize()} finished successfully.")
+    return 0
+
+
+def _refuse_bad_surroundings() -> None:
+    """What kills a TAO container before it reads its spec.
+
+    Raises:
+        KeyError: the user has no name and no variable gives one.
+        FileNotFoundError: JOB_ID asks for a log folder that is not there.
+    """
+    if "USER" not in os.environ and "LOGNAME" not in os.environ:
+        pwd.getpwuid(os.getuid())
+    job = os.environ.get("JOB_ID")
+    if job:
+        root = Path(os.environ.get("TAO_MICROSERVICES_TTY_LOG", "/results"))
+        (root / job / "microservices_log.txt").open("a").close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4:]))

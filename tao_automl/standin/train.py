@@ -1,0 +1,233 @@
+"""The train action: epochs, validation, status lines and checkpoints in the order a TAO container has them."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import yaml
+
+from tao_automl.standin import examples as datasets
+from tao_automl.standin import specfile, weights
+from tao_automl.standin.coco_map import Scores
+from tao_automl.standin.environment import describe
+from tao_automl.standin.examples import Examples
+from tao_automl.standin.faults import OUT_OF_MEMORY, Faults
+from tao_automl.standin.learner import SIDE, Learner
+from tao_automl.standin.networks import Network
+from tao_automl.standin.recipe import Recipe
+from tao_automl.standin.statuslog import StatusLog
+
+FAULT_AFTER = 3  # batches of its epoch
+SANITY_BATCHES = 2
+
+
+class Stopped(Exception):  # noqa: N818  # nothing is wrong: it was asked for
+    """A signal has asked the training to end after the current batch."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When to validate and save, in epochs."""
+
+    epochs: int
+    validate: int
+    save: int
+    topk: bool
+    replace_periodic: bool
+
+    @classmethod
+    def of(cls, spec: dict[str, Any]) -> Schedule:
+        """Raises:
+        AssertionError: an interval is longer than the training.
+        """
+        epochs = int(specfile.get(spec, "train.num_epochs", 10))
+        validate = int(specfile.get(spec, "train.validation_interval", 1))
+        save = int(specfile.get(spec, "train.checkpoint_interval", 1))
+        assert save <= epochs, f"Checkpoint interval {save} > Number of epochs {epochs}."
+        assert validate <= epochs, f"Validation interval {validate} > Number of epochs {epochs}."
+        checkpointer = specfile.get(spec, "train.checkpointer", {})
+        topk = bool(checkpointer.get("enable_topk"))
+        return cls(epochs, validate, save, topk, topk and bool(checkpointer.get("replace_periodic")))
+
+
+class Training:
+    """One run of the train action in its results folder.
+
+    Raises:
+        AssertionError, ValueError, OSError …: the spec or the data is wrong, as TAO would raise.
+    """
+
+    def __init__(self, spec: dict[str, Any], network: Network, folder: Path, log: StatusLog) -> None:
+        self._spec = spec
+        self._network = network
+        self._log = log
+        self._faults = Faults.wanted()
+        self._files = weights.Folder(folder, network.latest)
+        self._class_ids = tuple(specfile.get(spec, "dataset.eval_class_ids", [1]))
+        self._batch = int(specfile.get(spec, "dataset.batch_size", 4))
+        self._best: float | None = None
+        self._signal: int | None = None
+        (folder / "experiment.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+        self._schedule = Schedule.of(spec)
+        self._faults.start()
+        self._train, self._val = self._data()
+        self._learner = self._fresh()
+        (folder / "lightning_logs" / "version_1").mkdir(parents=True, exist_ok=True)
+        (folder / "lightning_logs" / "version_1" / "hparams.yaml").write_text("{}\n", encoding="utf-8")
+
+    def run(self) -> None:
+        """Train to the end.
+
+        Raises:
+            Stopped: SIGTERM or SIGINT came; the broken epoch is saved.
+            RuntimeError …: what TAO would raise.
+        """
+        first, skip = self._begin()
+        if first == self._schedule.epochs:
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        check = self._val.head(SANITY_BATCHES * self._batch)
+        self._log_maps(self._learner.validate(check, self._class_ids)[0])
+        self._log.write("Starting Training Loop.", status="STARTED")
+        for epoch in range(first, self._schedule.epochs):
+            self._epoch(epoch, skip if epoch == first else 0)
+        self._log.write("Training loop complete.")
+
+    def _fresh(self) -> Learner:
+        seed = int(specfile.get(self._spec, "train.seed", 1234))
+        print(f"Seed set to {seed}")
+        classes = int(specfile.get(self._spec, "dataset.num_classes", 91))
+        return Learner(Recipe.of(self._spec), classes, seed)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._signal = number
+
+    def _data(self) -> tuple[Examples, Examples]:
+        sources = [
+            specfile.pairs(specfile.get(self._spec, f"dataset.{split}_data_sources"))
+            for split in ("train", "val")
+        ]
+        for source in sources:
+            specfile.require_files(source)
+        batch = self._batch
+        gpus = int(specfile.get(self._spec, "train.num_gpus", 1))
+        ids = specfile.get(self._spec, "train.gpu_ids", list(range(gpus)))
+        if list(ids) != list(range(len(ids))):
+            raise ValueError(f"gpu_ids {ids} are not visible: ids inside a container count from 0")
+        for source, use in zip(sources, ("training", "validation"), strict=True):
+            found = datasets.count(source)
+            if found < batch * gpus:
+                word = "train" if use == "training" else "validation"
+                raise ValueError(
+                    f"Dataset size ({found}) is smaller than the total batch size ({batch * gpus})."
+                    f" Not enough data for {word}."
+                )
+        train, val = (datasets.load(source, SIDE) for source in sources)
+        steps = int(os.environ.get("STANDIN_STEPS", "0"))
+        return (train.head(steps * batch) if steps else train), val
+
+    def _begin(self) -> tuple[int, int]:
+        """Load the weights to start from. Returns the first epoch and how many of its batches are done."""
+        learner = self._learner
+        named = specfile.get(self._spec, "train.resume_training_checkpoint_path", "")
+        path = Path(named) if named else self._files.newest()
+        if path is not None:
+            self._log.log(f"Setting resume checkpoint to {path}")
+            self._log.write(f"Resuming training from checkpoint: {path}")
+            saved = weights.load(path)
+            weights.require_same_shapes(learner.state(), saved.arrays)
+            learner.restore(saved.arrays)
+            print(f"Restored all states from the checkpoint at {path}")
+            return (saved.epoch, saved.batches) if saved.batches else (saved.epoch + 1, 0)
+        pretrained = specfile.get(self._spec, "train.pretrained_model_path", "")
+        if pretrained:
+            learner.load_weights(weights.load(Path(pretrained)).arrays)
+        return 0, 0
+
+    def _epoch(self, epoch: int, skip: int) -> None:
+        """One epoch with its validation, lines and checkpoint. `skip`: batches that are done already."""
+        began = time.monotonic()
+        self._faults.epoch(epoch, self._log)
+        self._check_memory()
+        train_loss = self._fit(epoch, skip)
+        batches = self._learner.batches(self._train)
+        step_s = (time.monotonic() - began) / batches
+        validates = (epoch + 1) % self._schedule.validate == 0
+        score = self._validate(epoch) if validates else None
+        time.sleep(max(0.0, float(os.environ.get("STANDIN_EPOCH_S", "0")) - (time.monotonic() - began)))
+        spent = time.monotonic() - began, step_s
+        self._log.epoch(epoch, self._schedule.epochs, self._learner.step, batches, spent)
+        self._log.kpi = {"train_loss": math.nan if self._faults.has("nan", epoch) else train_loss}
+        self._log.write("Train metrics generated.")
+        self._save(epoch, score)
+
+    def _fit(self, epoch: int, skip: int) -> float:
+        """Train through an epoch; whatever breaks it, what was learned is saved."""
+        done = skip
+
+        def on_batch(batch: int, of: int, loss: float) -> None:
+            nonlocal done
+            done = batch
+            print(f"\rEpoch {epoch}: {batch}/{of} [train_loss_step={loss:.3f}]", end="", flush=True)
+            if batch == min(FAULT_AFTER, of):
+                self._faults.mid_epoch(epoch)
+            if self._signal is not None:
+                raise Stopped(self._signal)
+
+        try:
+            return self._learner.train_epoch(self._train, epoch, on_batch, skip)
+        except BaseException:
+            self._files.save(self._saved(epoch, done))
+            raise
+
+    def _check_memory(self) -> None:
+        """STANDIN_OOM_LIMIT: what batch size times queries may be."""
+        limit = int(os.environ.get("STANDIN_OOM_LIMIT", "0"))
+        needs = self._batch * int(specfile.get(self._spec, "model.num_queries", 300))
+        if limit and needs > limit:
+            raise RuntimeError(OUT_OF_MEMORY)
+
+    def _validate(self, epoch: int) -> float:
+        scores, loss = self._learner.validate(self._val, self._class_ids)
+        self._log_maps(scores)
+        kpi = {"val_mAP": str(scores.map), "val_mAP50": str(scores.map50)}
+        if self._faults.has("no_metric"):
+            kpi = {}
+        self._log.kpi = {**kpi, "val_loss": math.nan if self._faults.has("nan", epoch) else loss}
+        self._log.write("Eval metrics generated.")
+        return scores.map50
+
+    def _log_maps(self, scores: Scores) -> None:
+        self._log.log(f"\n Validation mAP : {scores.map}\n")
+        self._log.log(f"\n Validation mAP50 : {scores.map50}\n")
+
+    def _saved(self, epoch: int, batches: int) -> weights.Saved:
+        return weights.Saved(self._learner.state(), epoch, self._learner.step, batches, self._network.name)
+
+    def _save(self, epoch: int, score: float | None) -> None:
+        saved, schedule = self._saved(epoch, 0), self._schedule
+        if schedule.topk and score is not None and (self._best is None or score > self._best):
+            self._best = score
+            best = self._files.save_best(saved)
+            if schedule.replace_periodic:
+                self._files.link(best)
+        if (epoch + 1) % schedule.save == 0 and not schedule.replace_periodic:
+            self._files.save(saved)
+
+
+def run(spec: dict[str, Any], network: Network, folder: Path, log: StatusLog) -> None:
+    """The train action."""
+    describe(folder / "standin_env.json")
+    Training(spec, network, folder, log).run()

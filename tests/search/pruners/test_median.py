@@ -1,0 +1,16 @@
+"""The median pruner."""
+
+from __future__ import annotations
+
+import pytest
+from contracts.pruner_contract import PrunerContract
+
+
+class TestMedian(PrunerContract):
+    @pytest.fixture
+    def name(self) -> str:
+        return "median"
+
+    @pytest.fixture
+    def prunes(self) -> bool:
+        return True

@@ -1,0 +1,16 @@
+"""The pruner that stops nothing."""
+
+from __future__ import annotations
+
+import pytest
+from contracts.pruner_contract import PrunerContract
+
+
+class TestNone(PrunerContract):
+    @pytest.fixture
+    def name(self) -> str:
+        return "none"
+
+    @pytest.fixture
+    def prunes(self) -> bool:
+        return False
