@@ -23,18 +23,14 @@ SIZES = (24, 32, 40)  # pixels a digit
 PAGES = {"train": 160, "val": 48}
 
 
-def page(
-    pool: np.ndarray, labels: np.ndarray, rng: np.random.Generator
-) -> tuple[Image.Image, list[dict[str, Any]]]:
+def page(pool: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> tuple[Image.Image, list[dict[str, Any]]]:
     """One image and its boxes: digits on a 2 x 2 grid of cells, so that none hides another."""
     sheet = rng.normal(24, 8, (PAGE, PAGE)).clip(0, 255)
     boxes = []
     cells = rng.permutation(4)[: rng.integers(2, 5)]
     for cell in cells:
         chosen, size = rng.integers(len(pool)), int(rng.choice(SIZES))
-        glyph = Image.fromarray((pool[chosen] * 255 / 16).astype(np.uint8)).resize(
-            (size, size), Image.BICUBIC
-        )
+        glyph = Image.fromarray((pool[chosen] * 255 / 16).astype(np.uint8)).resize((size, size), Image.BICUBIC)
         ink = np.asarray(glyph, dtype=float)
         corner = np.array([cell % 2, cell // 2]) * PAGE // 2 + rng.integers(0, PAGE // 2 - size + 1, 2)
         x, y = (int(value) for value in corner)
@@ -59,9 +55,7 @@ def write_split(folder: Path, pool: np.ndarray, labels: np.ndarray, pages: int, 
         images.append({"id": number, "file_name": name, "width": PAGE, "height": PAGE})
         for box in boxes:
             area = box["bbox"][2] * box["bbox"][3]
-            annotations.append(
-                {"id": len(annotations) + 1, "image_id": number, "area": area, "iscrowd": 0, **box}
-            )
+            annotations.append({"id": len(annotations) + 1, "image_id": number, "area": area, "iscrowd": 0, **box})
     categories = [{"id": digit + 1, "name": str(digit)} for digit in range(10)]
     document = {"images": images, "annotations": annotations, "categories": categories}
     (folder / "annotations.json").write_text(json.dumps(document), encoding="utf-8")

@@ -85,9 +85,7 @@ def winner_of(plan: Plan, trial: int | None) -> Winner:
     return results.winner(chosen, plan.name, plan.paths, plan.metric)
 
 
-def prepare(
-    plan: Plan, name: str, won: Winner, given: Mapping[str, Any], checkpoint: Path | None
-) -> Prepared:
+def prepare(plan: Plan, name: str, won: Winner, given: Mapping[str, Any], checkpoint: Path | None) -> Prepared:
     """Choose checkpoint, spec and folder of an action. Writes nothing.
 
     Args:
@@ -98,9 +96,7 @@ def prepare(
         UsageError: the skill has no such action, an input is not known, or the checkpoint is gone.
     """
     if name not in plan.skill.actions:
-        raise UsageError(
-            f"model '{plan.skill.model}' has no action '{name}'", tip=near(name, plan.skill.actions)
-        )
+        raise UsageError(f"model '{plan.skill.model}' has no action '{name}'", tip=near(name, plan.skill.actions))
     action, schema = plan.skill.actions[name], plan.skill.schema(name)
     file = checkpoint or won.checkpoint
     if file is None or not file.exists():
@@ -149,9 +145,7 @@ def finish(prepared: Prepared, state: JobStatus) -> Done:
     if not verdict.ok:
         found = failure.classify("\n".join(failure.tail(paths.log)), progress.failures, state.exit_code)
         said = found.line or verdict.detail
-        raise JobError(
-            f"{action.name} failed: {said}", tip=f"{found.fix} {by_hand}".strip(), code=found.reason.value
-        )
+        raise JobError(f"{action.name} failed: {said}", tip=f"{found.fix} {by_hand}".strip(), code=found.reason.value)
     outputs = {}
     for key, kind in action.outputs.items():
         path = Path(str(keypath.get(prepared.spec, key, "")))

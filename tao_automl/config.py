@@ -38,9 +38,7 @@ def _text(value: Any) -> str:
 
 def _name(value: Any) -> str:
     if not _NAME.fullmatch(text := _text(value)):
-        raise ValueError(
-            "may hold letters, digits, '-', '_' and '.', 64 at most, and starts with a letter or digit"
-        )
+        raise ValueError("may hold letters, digits, '-', '_' and '.', 64 at most, and starts with a letter or digit")
     return text
 
 

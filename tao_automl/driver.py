@@ -31,17 +31,24 @@ from tao_automl.search import study as studies
 from tao_automl.tuner import Outcome, Tuner
 
 
-def run(
-    plan: Plan, listeners: Sequence[Listener] = (), now: Callable[[], datetime] = datetime.now
-) -> Outcome:
+def prepare(settings: Settings, now: datetime) -> Plan:
+    """The plan of a new study.
+
+    Raises:
+        AutoMLError: whatever is asked wrongly, a study of that name exists, or there is no room on disk; nothing
+            has been made or changed then.
+    """
+    _check_room(settings)
+    return plans.prepare(settings, now, _refuse_existing)
+
+
+def run(plan: Plan, listeners: Sequence[Listener] = (), now: Callable[[], datetime] = datetime.now) -> Outcome:
     """Start a new study and drive it to the end of its budget.
 
     Raises:
-        StudyError: there is a study of that name.
-        PlatformError: no room on disk, or Ray does not start.
+        StudyError: there is a study of that name by now.
+        PlatformError: Ray does not start, or no node can hold a trial.
     """
-    _refuse_existing(plan)
-    _check_room(plan.settings)
     with _cluster(plan) as cluster:
         plan.studies.folder.mkdir(parents=True, exist_ok=True)
         with StudyLock(plan.paths.lock, plan.name):

@@ -76,6 +76,8 @@ def training(skill: Skill, settings: Settings, data: Data) -> Launch:
     template = skill.template("train")
     chosen = {item.path: Chosen(item.value, f"skill: {item.why}") for item in facts.launch}
     user = user_values(skill, schema, settings)
+    _check_counts(facts, user)
+    _check_search(facts, settings)
     chosen.update(_data_values(action, settings, data, user))
     chosen.update(_classes(facts, settings, data))
     chosen.update(_flags(facts, settings))
@@ -147,9 +149,7 @@ def images_dir(dataset: Dataset, studies: StudiesPaths) -> Path:
     return dataset.images if dataset.images.is_dir() else studies.unpacked(dataset.images) / "images"
 
 
-def _data_values(
-    action: Action, settings: Settings, data: Data, user: Mapping[str, Chosen]
-) -> dict[str, Chosen]:
+def _data_values(action: Action, settings: Settings, data: Data, user: Mapping[str, Chosen]) -> dict[str, Chosen]:
     studies = StudiesPaths(settings["studies_dir"])
     chosen = {}
     for source in action.data_sources:
@@ -207,9 +207,7 @@ def _gpus(facts: Facts, settings: Settings, chosen: Mapping[str, Chosen]) -> dic
         return {}
     count = count if count is not None else chosen[keys.num_gpus].value
     number = Chosen(max(1, count), settings.origin("gpus"))
-    ids = (
-        {keys.gpu_ids: Chosen(list(range(number.value)), "engine: ids count from 0")} if keys.gpu_ids else {}
-    )
+    ids = {keys.gpu_ids: Chosen(list(range(number.value)), "engine: ids count from 0")} if keys.gpu_ids else {}
     return {keys.num_gpus: number, **ids}
 
 
@@ -231,6 +229,25 @@ def _intervals(facts: Facts, launched: Mapping[str, Any]) -> dict[str, Chosen]:
     if unit and keypath.get(launched, unit, "epoch") != "epoch":
         chosen[unit] = Chosen("epoch", "engine: each validated epoch needs a checkpoint")
     return chosen
+
+
+def _check_counts(facts: Facts, user: Mapping[str, Chosen]) -> None:
+    """Bounds of a schema are hints, but with these the engine itself counts."""
+    keys = facts.keys
+    counts = (keys.epochs, keys.validation_interval, keys.checkpoint_interval)
+    for path in (*counts, keys.num_classes, keys.batch_size, keys.num_gpus):
+        if path is not None and path in user and (user[path].value is None or user[path].value < 1):
+            raise UsageError(f"--set {path}={user[path].value}: at least 1 is needed", tip=f"--set {path}=1")
+
+
+def _check_search(facts: Facts, settings: Settings) -> None:
+    """Trials are compared by epoch and run by the engine: these are the same for all of them."""
+    keys = facts.keys
+    intervals = (keys.validation_interval, keys.checkpoint_interval, keys.checkpoint_interval_unit)
+    fixed = (keys.epochs, *intervals, keys.num_classes, keys.eval_class_ids, keys.num_gpus, keys.gpu_ids)
+    for path in settings["search"]:
+        if path in fixed:
+            raise UsageError(f"--search {path}: it must be the same in every trial", tip=f"--set {path}=VALUE")
 
 
 def _check_classes(facts: Facts, launched: Mapping[str, Any], data: Data) -> None:
@@ -255,7 +272,7 @@ def _check_batch(facts: Facts, launched: Mapping[str, Any], data: Data) -> None:
     if batch * gpus > data.samples:
         raise UsageError(
             f"{path} {batch} on {gpus} GPU(s) is more than the {data.samples} images of the smaller split",
-            tip=f"--set {path}={max(1, data.samples // gpus)}",
+            tip=f"--set {path}={data.samples // gpus}" if gpus <= data.samples else "take fewer GPUs, or more images",
             code="batch-too-large",
         )
 

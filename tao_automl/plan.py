@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -80,8 +80,11 @@ class Plan:
         return int(self.settings["gpus"] or 0)
 
 
-def prepare(settings: Settings, now: datetime) -> Plan:
+def prepare(settings: Settings, now: datetime, check: Callable[[Plan], None] = lambda _plan: None) -> Plan:
     """Read the skill and the data, check everything that can be checked, choose what to search.
+
+    Args:
+        check: has the last word; if it raises, nothing that was made for the plan is left.
 
     Raises:
         AutoMLError: whatever the user asked wrongly; nothing has been started or changed then.
@@ -96,10 +99,10 @@ def prepare(settings: Settings, now: datetime) -> Plan:
     embedded = settings["runtime"] in (None, "standin") and not launch.data_is_named(chosen, settings)
     runtime = _runtime(settings, embedded)
     algorithms.check(settings["algorithm"], settings["pruner"])
-    if not embedded:
-        return _plan(settings, chosen, _data(settings), runtime, now)
-    with _sample_data(settings) as data:
-        return dataclasses.replace(_plan(settings, chosen, data, runtime, now), embedded=True)
+    with _sample_data(settings) if embedded else nullcontext(_data(settings)) as data:
+        plan = dataclasses.replace(_plan(settings, chosen, data, runtime, now), embedded=embedded)
+        check(plan)
+    return plan
 
 
 def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: datetime) -> Plan:
@@ -130,15 +133,11 @@ def find_skill(settings: Settings) -> Skill:
     if settings["skill_dir"]:
         return skill.load(settings["skill_dir"])
     if not settings["model"]:
-        raise UsageError(
-            "no model is named", tip="--model dino, or -f STUDY.yaml; tao-automl models lists them"
-        )
+        raise UsageError("no model is named", tip="--model dino, or -f STUDY.yaml; tao-automl models lists them")
     return skill.find(settings["model"], skills_dir())
 
 
-def space(
-    chosen: Skill, launched: Launch, settings: Settings, epochs: int, samples: int | None
-) -> SearchSpace:
+def space(chosen: Skill, launched: Launch, settings: Settings, epochs: int, samples: int | None) -> SearchSpace:
     """The search space of a study; with the policy off, one without parameters.
 
     Raises:

@@ -220,9 +220,7 @@ def _only(names: tuple[str, ...], where: Where) -> str:
         return names[0]
     if not names:
         raise UsageError(f"there are no studies in {where.studies_dir}", tip="start one: tao-automl run")
-    raise UsageError(
-        f"which study? There are {len(names)}", tip=near("", names) or "tao-automl status lists them"
-    )
+    raise UsageError(f"which study? There are {len(names)}", tip=near("", names) or "tao-automl status lists them")
 
 
 def _study(where: Where, opened: BaseStorage, name: str, now: datetime) -> Study:

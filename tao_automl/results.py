@@ -99,9 +99,7 @@ def trim(folder: Path, names: CheckpointNames, points: Mapping[int, float], metr
         file.path.unlink(missing_ok=True)
 
 
-def retain(
-    paths: StudyPaths, trials: Sequence[FrozenTrial], metric: Metric, names: CheckpointNames, top: int
-) -> None:
+def retain(paths: StudyPaths, trials: Sequence[FrozenTrial], metric: Metric, names: CheckpointNames, top: int) -> None:
     """After a trial: of the best `top` trials their best checkpoint stays, of the others none."""
     ranked = ranking(trials, metric)[:top]
     kept = {paths.folder / str(trial.user_attrs.get(attributes.CHECKPOINT)) for trial in ranked}

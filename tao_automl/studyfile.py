@@ -53,7 +53,8 @@ def freeze(settings: Settings, study: str, path: Path, now: datetime) -> None:
         "created": now.astimezone().isoformat(timespec="seconds"),
         "settings": kept,
     }
-    path.write_text(yaml.safe_dump(record, sort_keys=False, width=110), encoding="utf-8")
+    text = yaml.dump(record, Dumper=yamlfile.Dumper, sort_keys=False, width=110)
+    path.write_text(text, encoding="utf-8")
 
 
 def thaw(paths: StudyPaths, studies_dir: Path) -> Settings:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -36,7 +36,7 @@ from tao_automl.tao.status import Progress
 
 TICK_S = 0.1
 STOP_GRACE_S = 0.0  # a pruned trial's last state is of no use
-MAX_ATTEMPTS = 3  # of one trial whose job was lost with its machine
+MAX_LOST = 3  # jobs of one trial that were lost with their machine; then it has failed
 REQUEST_EVERY_S = 1.0
 PRUNED, CANCELLED = "pruned", "cancelled"  # intents
 
@@ -172,9 +172,7 @@ class Tuner:
 
     def _submit(self, number: int, attempt: int, values: dict[str, Any]) -> None:
         """Write the attempt's files, then submit its job. Doing it again changes nothing."""
-        studies.set_trial_attributes(
-            self._study, number, {attributes.ATTEMPT: attempt, attributes.VALUES: values}
-        )
+        studies.set_trial_attributes(self._study, number, {attributes.ATTEMPT: attempt, attributes.VALUES: values})
         paths, job = self._plan.paths.attempt(number, attempt), plans.trial_job(self._plan, number, attempt)
         attached = paths.spec.exists()
         if not attached:
@@ -183,13 +181,13 @@ class Tuner:
         kind = "trial_attached" if attached else "trial_started"
         self._events.emit(kind, trial=number, attempt=attempt, params=values)
 
-    def _next_attempt(self, trial: FrozenTrial) -> None:
+    def _next_attempt(self, trial: FrozenTrial, found: Mapping[str, Any] | None = None) -> None:
         """The same config again, in a fresh folder: TAO resumes from whatever it finds in one."""
         attempt = trial.user_attrs.get(attributes.ATTEMPT, 1) + 1
         studies.set_trial_attributes(
             self._study,
             trial.number,
-            {attributes.ATTEMPT: attempt, attributes.INTENT: None, attributes.PARKED_S: None},
+            {attributes.ATTEMPT: attempt, **(found or {}), attributes.INTENT: None, attributes.PARKED_S: None},
         )
         self._watched[trial.number] = Watched()
 
@@ -258,14 +256,7 @@ class Tuner:
         """The job is over: say what it was worth, and tell."""
         verdict = status.verdict(state.exit_code, progress, "train", self._plan.epochs)
         intent = trial.user_attrs.get(attributes.INTENT)
-        if not verdict.ok and intent == CANCELLED:
-            self._park(trial)
-            return
-        attempt = trial.user_attrs.get(attributes.ATTEMPT, 1)
-        if not verdict.ok and state.exit_code is None and intent is None and attempt < MAX_ATTEMPTS:
-            self._events.emit("trial_lost", trial=trial.number, attempt=attempt)
-            self._cluster.release(self._job_id(trial))
-            self._next_attempt(trial)
+        if not verdict.ok and self._again(trial, state, intent):
             return
         points = self._points(progress)
         reason = None if verdict.ok else verdict.reason or FailureReason.UNKNOWN
@@ -294,12 +285,23 @@ class Tuner:
         )
         self._publish()
 
-    def _park(self, trial: FrozenTrial) -> None:
-        """Cancelled and stopped: it stays RUNNING in storage, and `resume` gives it a new attempt."""
-        studies.set_trial_attributes(
-            self._study, trial.number, {attributes.PARKED_S: self._now().timestamp()}
-        )
+    def _again(self, trial: FrozenTrial, state: JobStatus, intent: str | None) -> bool:
+        """A job that was cancelled or lost says nothing about its config: True if there is a new attempt."""
+        lost = trial.user_attrs.get(attributes.LOST, 0) + 1
+        if state.exit_code is None and intent is None and lost < MAX_LOST:
+            self._events.emit("trial_lost", trial=trial.number, attempt=trial.user_attrs.get(attributes.ATTEMPT, 1))
+            found = {attributes.LOST: lost}
+        elif intent == CANCELLED:
+            found = {}
+        else:
+            return False
+        if self._cancelling:  # it stays RUNNING in storage, and `resume` gives it the new attempt
+            found = {**found, attributes.PARKED_S: self._now().timestamp()}
+            studies.set_trial_attributes(self._study, trial.number, found)
+        else:
+            self._next_attempt(trial, found)
         self._cluster.release(self._job_id(trial))
+        return True
 
     def _facts(self, trial: FrozenTrial, state: JobStatus, points: dict[int, float]) -> dict[str, Any]:
         found: dict[str, Any] = {attributes.EXIT_CODE: state.exit_code, attributes.NODE: state.node}
@@ -340,7 +342,7 @@ class Tuner:
         if not ranked:
             return
         won = results.winner(ranked[0], self._plan.name, paths, metric)
-        if _published(paths.best_metrics) == (won.trial, won.epoch) and won.attempt.spec.exists():
+        if _published(paths.best_metrics) == (won.trial, won.epoch) or not won.attempt.spec.exists():
             return
         progress = Progress().advance(status.read(won.attempt.status("train")).lines)
         results.publish(won, paths, progress.points.get(won.epoch, {}))

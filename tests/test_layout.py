@@ -38,9 +38,7 @@ def test_a_changed_archive_is_unpacked_elsewhere(tmp_path: Path) -> None:
         studies.unpacked(tmp_path / "gone.tar.gz")
 
 
-def test_shipped_folders_are_found_and_a_bank_may_be_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_shipped_folders_are_found_and_a_bank_may_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert (configs_dir() / "platforms").is_dir()
     assert any(skills_dir().glob("tao-train-*"))
     monkeypatch.setenv("TAO_AUTOML_SKILLS_DIR", str(tmp_path))

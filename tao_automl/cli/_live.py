@@ -86,9 +86,7 @@ class Board:
         notes = ["defaults"] if number == 0 else []
         notes += [f"attempt {attempt}"] if attempt > 1 else []
         self._since[number] = _time(event)
-        self._rows[number] = Row(
-            number, "STARTING", epochs=self.epochs, params=event["params"], note=", ".join(notes)
-        )
+        self._rows[number] = Row(number, "STARTING", epochs=self.epochs, params=event["params"], note=", ".join(notes))
         self.params = _words.most_varied([row.params for row in self._rows.values()], PARAMETERS)
 
     def _advance(self, event: Event) -> None:

@@ -38,8 +38,7 @@ class Sectioned(click.Command):
             if (record := parameter.get_help_record(ctx)) is not None
         }
         shown = {
-            section: [records.pop(name) for name in names if name in records]
-            for section, names in SECTIONS.items()
+            section: [records.pop(name) for name in names if name in records] for section, names in SECTIONS.items()
         }
         for section, rows in {"Options": list(records.values()), **shown}.items():
             if rows:
@@ -74,15 +73,11 @@ def _shown(default: Any) -> str:
 
 
 def file_option(function: Decorated) -> Decorated:
-    return click.option("-f", "--file", metavar="STUDY.yaml", help="Study file: the settings below, as keys")(
-        function
-    )
+    return click.option("-f", "--file", metavar="STUDY.yaml", help="Study file: the settings below, as keys")(function)
 
 
 def json_option(function: Decorated) -> Decorated:
-    return click.option("--json", "as_json", is_flag=True, help="JSON on stdout, and nothing else there")(
-        function
-    )
+    return click.option("--json", "as_json", is_flag=True, help="JSON on stdout, and nothing else there")(function)
 
 
 def places(function: Decorated) -> Decorated:
@@ -94,9 +89,7 @@ def where(flags: Mapping[str, Any]) -> Where:
     """The studies that `--studies-dir` and `--storage`, or their variables, name."""
     from tao_automl.report import Where
 
-    found = resolve(
-        [Layer("flag", _only(flags, PLACES)), Layer("environment", _only(environment().values, PLACES))]
-    )
+    found = resolve([Layer("flag", _only(flags, PLACES)), Layer("environment", _only(environment().values, PLACES))])
     return Where(found["studies_dir"], found["storage"])
 
 

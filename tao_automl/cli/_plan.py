@@ -32,9 +32,7 @@ def notice(plan: Plan) -> str | None:
             "Real data and TAO: --train-data DIR --val-data DIR --runtime process"
         )
     if plan.runtime == "standin":
-        return (
-            "The stand-in trainer runs on the CPU, not a TAO container: --runtime process runs TAO's command."
-        )
+        return "The stand-in trainer runs on the CPU, not a TAO container: --runtime process runs TAO's command."
     return None
 
 
@@ -95,9 +93,7 @@ def _runtime(plan: Plan) -> str:
 
 def _kept(keep: int | str) -> str:
     return (
-        "every checkpoint"
-        if keep == "all"
-        else f"the best checkpoint of the best {_words.count(int(keep), 'trial')}"
+        "every checkpoint" if keep == "all" else f"the best checkpoint of the best {_words.count(int(keep), 'trial')}"
     )
 
 
@@ -117,10 +113,7 @@ def _settings(plan: Plan, width: int) -> list[Text]:
 
 def _launch(plan: Plan, width: int) -> list[Text]:
     """What every trial's spec holds over the template."""
-    rows = [
-        [path, _words.value(chosen.value), chosen.origin]
-        for path, chosen in sorted(plan.launch.chosen.items())
-    ]
+    rows = [[path, _words.value(chosen.value), chosen.origin] for path, chosen in sorted(plan.launch.chosen.items())]
     table = Table([Column("SET IN EVERY SPEC"), Column("VALUE", elastic=True), Column("FROM")], rows)
     return [Text(""), *table.lines(width)]
 
@@ -160,8 +153,7 @@ def document(plan: Plan) -> dict[str, Any]:
             if settings.named(name)
         },
         "launch": {
-            path: {"value": chosen.value, "origin": chosen.origin}
-            for path, chosen in plan.launch.chosen.items()
+            path: {"value": chosen.value, "origin": chosen.origin} for path, chosen in plan.launch.chosen.items()
         },
         "space": space_document(plan.skill.model, plan.space.as_dict()),
         "first_job": json.loads(job.to_json()),

@@ -31,9 +31,7 @@ def _searched(space: SearchSpace) -> Table:
         Column("DEFAULT", right=True),
         Column("FROM", elastic=True),
     ]
-    return Table(
-        columns, [_cells(parameter) for parameter in sorted(space.parameters, key=lambda item: item.path)]
-    )
+    return Table(columns, [_cells(parameter) for parameter in sorted(space.parameters, key=lambda item: item.path)])
 
 
 def _cells(parameter: Parameter) -> list[str]:

@@ -106,7 +106,5 @@ def _cells(row: Row, params: Sequence[str], *, unicode: bool) -> list[str | Text
 def counts(states: Mapping[str, int]) -> str:
     """`7 complete, 3 pruned, 1 failed, 2 active`."""
     active = states.get("RUNNING", 0)
-    parts = [
-        f"{states[name]} {_words.state(name)}" for name in ("COMPLETE", "PRUNED", "FAIL") if states.get(name)
-    ]
+    parts = [f"{states[name]} {_words.state(name)}" for name in ("COMPLETE", "PRUNED", "FAIL") if states.get(name)]
     return ", ".join([*parts, f"{active} active"] if active else parts) or "no trials"

@@ -21,11 +21,11 @@ def command(file: str | None, as_json: bool, **flags: Any) -> None:
     """
     from datetime import datetime
 
-    from tao_automl import plan as plans
+    from tao_automl import driver
     from tao_automl.cli import _plan
     from tao_automl.cli._console import Console
 
-    plan = plans.prepare(_options.settings(flags, file), datetime.now())
+    plan = driver.prepare(_options.settings(flags, file), datetime.now())
     console = Console()
     if as_json:
         console.document(_plan.document(plan))

@@ -22,12 +22,11 @@ def command(file: str | None, as_json: bool, **flags: Any) -> int:
     from datetime import datetime
 
     from tao_automl import driver
-    from tao_automl import plan as plans
     from tao_automl.cli import _ending, _live, _plan
     from tao_automl.cli._console import Console
     from tao_automl.report import Where
 
-    plan = plans.prepare(_options.settings(flags, file), datetime.now())
+    plan = driver.prepare(_options.settings(flags, file), datetime.now())
     console = Console()
     if notice := _plan.notice(plan):
         console.say(notice, "")

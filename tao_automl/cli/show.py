@@ -111,10 +111,7 @@ def _trial(trial: Trial, study: Study) -> list[str | Text]:
     changed = _changed(trial, study)
     if changed:
         out += ["", "Parameters that differ from the defaults"]
-        out += [
-            f"  {path} {_words.value(now)} ({_words.value(before)})"
-            for path, (before, now) in changed.items()
-        ]
+        out += [f"  {path} {_words.value(now)} ({_words.value(before)})" for path, (before, now) in changed.items()]
     if trial.files.run_sh.exists():
         out += ["", "Run it by hand", f"  {_words.path(trial.files.run_sh)}"]
     return out
@@ -151,19 +148,13 @@ def _log(trial: Trial) -> list[str]:
 def _changed(trial: Trial, study: Study) -> dict[str, tuple[Any, Any]]:
     """Path → (default, value) where this trial does not run with trial 0's value."""
     defaults = study.defaults.params if study.defaults else {}
-    return {
-        path: (defaults.get(path), value)
-        for path, value in trial.params.items()
-        if defaults.get(path) != value
-    }
+    return {path: (defaults.get(path), value) for path, value in trial.params.items() if defaults.get(path) != value}
 
 
 def _document(trial: Trial, study: Study, spec: bool) -> dict[str, Any]:
     from tao_automl.tao import spec as spec_file
 
-    changed = {
-        path: {"default": before, "value": now} for path, (before, now) in _changed(trial, study).items()
-    }
+    changed = {path: {"default": before, "value": now} for path, (before, now) in _changed(trial, study).items()}
     shown = {"spec": spec_file.load(trial.files.spec.read_text(encoding="utf-8"))} if spec else {}
     return {
         "schema": 1,

@@ -47,9 +47,7 @@ def command(study: str | None, as_json: bool, **flags: Any) -> None:
     elif known:
         console.out(*_all(known, now, console))
     else:
-        console.say(
-            f"no studies in {where.studies_dir} yet", "  tip: tao-automl run --help shows how to start one"
-        )
+        console.say(f"no studies in {where.studies_dir} yet", "  tip: tao-automl run --help shows how to start one")
 
 
 def _all(known: Sequence[Study], now: datetime, console: Console) -> list[Text]:

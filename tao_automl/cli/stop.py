@@ -37,9 +37,7 @@ def command(study: str | None, at_once: bool, as_json: bool, **flags: Any) -> No
         if active:
             console.say(f"Next: tao-automl resume {known.name}")
     elif at_once:
-        console.out(
-            f"{known.name}: {_words.count(active, 'active trial')} will be killed; 'resume' starts them again"
-        )
+        console.out(f"{known.name}: {_words.count(active, 'active trial')} will be killed; 'resume' starts them again")
     else:
         console.out(f"{known.name}: no new trials; {_words.count(active, 'active one')} will finish")
         console.say(f"To kill them: tao-automl stop {known.name} --now")

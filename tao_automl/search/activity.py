@@ -36,12 +36,8 @@ class Activity:
     @property
     def text(self) -> str:
         """For people: `train.optim.optimizer is SGD`."""
-        wanted = [
-            " and ".join(_wanted(key, value) for key, value in entry.items()) for entry in self.fact.when
-        ]
-        excluded = [
-            " and ".join(_wanted(key, value) for key, value in entry.items()) for entry in self.fact.unless
-        ]
+        wanted = [" and ".join(_wanted(key, value) for key, value in entry.items()) for entry in self.fact.when]
+        excluded = [" and ".join(_wanted(key, value) for key, value in entry.items()) for entry in self.fact.unless]
         return " or ".join(wanted + (["not " + " and not ".join(excluded)] if excluded else []))
 
     def keys(self) -> Iterator[str]:

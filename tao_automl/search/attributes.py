@@ -30,4 +30,5 @@ TRAINER_TIME_S = "trainer_time_s"
 NODE = "node"
 VALUES = "values"  # the proposed config: value by path of the spec
 PARKED_S = "parked_s"  # when a cancelled trial had stopped (seconds since 1970); it waits for `resume`
+LOST = "lost"  # attempts whose job was lost with its machine
 FIX = "fix"  # what to do about the reason, one sentence

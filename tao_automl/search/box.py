@@ -84,13 +84,7 @@ class Box:
 
     def _in_whole_numbers(self) -> Box:
         low = None if self.low is None else math.floor(self.low) + 1 if self.open_low else math.ceil(self.low)
-        high = (
-            None
-            if self.high is None
-            else math.ceil(self.high) - 1
-            if self.open_high
-            else math.floor(self.high)
-        )
+        high = None if self.high is None else math.ceil(self.high) - 1 if self.open_high else math.floor(self.high)
         return Box(True, low, high, multiple=self.multiple, power=self.power, excluded=self.excluded)
 
 

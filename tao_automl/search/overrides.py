@@ -92,9 +92,7 @@ def _from_mapping(path: str, value: Mapping[str, Any]) -> Range | Choices:
     if set(value) == {"choices"} and isinstance(value["choices"], (list, tuple)):
         return _choices(path, tuple(value["choices"]))
     if not {"low", "high"} <= set(value) or set(value) - {"low", "high", "log", "step"}:
-        raise UsageError(
-            f"cannot read the range of {path}", "its keys are low, high, log and step, or choices"
-        )
+        raise UsageError(f"cannot read the range of {path}", "its keys are low, high, log and step, or choices")
     ends = value["low"], value["high"]
     if not all(_is_number(end) for end in ends) or not isinstance(value.get("log", False), bool):
         raise UsageError(f"cannot read the range of {path}", "low and high are numbers, log is true or false")
@@ -119,17 +117,11 @@ def _checked(path: str, wanted: Range) -> Range:
         raise UsageError(f"the range of {path} must be finite: {wanted}", _FORMS)
     if wanted.low > wanted.high:
         swapped = Range(wanted.high, wanted.low, wanted.log, wanted.step)
-        raise UsageError(
-            f"the low end of {path} is above its high end: {wanted}", f"write --search {path}={swapped}"
-        )
+        raise UsageError(f"the low end of {path} is above its high end: {wanted}", f"write --search {path}={swapped}")
     if wanted.low == wanted.high:
-        raise UsageError(
-            f"the range of {path} holds one value only: {wanted}", f"write --set {path}={wanted.low:g}"
-        )
+        raise UsageError(f"the range of {path} holds one value only: {wanted}", f"write --set {path}={wanted.low:g}")
     if wanted.log and wanted.low <= 0:
-        raise UsageError(
-            f"a log range must begin above 0: {path}={wanted}", "raise its low end, or drop :log"
-        )
+        raise UsageError(f"a log range must begin above 0: {path}={wanted}", "raise its low end, or drop :log")
     if wanted.step is not None and (wanted.log or wanted.step <= 0):
         raise UsageError(f"the step of {path} must be above 0, and a log range has none", _FORMS)
     return wanted

@@ -73,9 +73,7 @@ class Domain:
         if self.choices is not None:
             return trial.suggest_categorical(name, self.choices)
         if self.is_int:
-            return trial.suggest_int(
-                name, int(self.low), int(self.high), step=int(self.step or 1), log=self.log
-            )
+            return trial.suggest_int(name, int(self.low), int(self.high), step=int(self.step or 1), log=self.log)
         return trial.suggest_float(name, float(self.low), float(self.high), step=self.step, log=self.log)
 
     def clip(self, code: Any) -> Any:
@@ -203,8 +201,7 @@ class Parameter:
         allowed = [
             value
             for value in self.choices
-            if (bounds.lower is None or value >= bounds.lower)
-            and (bounds.upper is None or value <= bounds.upper)
+            if (bounds.lower is None or value >= bounds.lower) and (bounds.upper is None or value <= bounds.upper)
         ]
         nearest = self.choices[0] if bounds.upper is not None else self.choices[-1]
         ends = (allowed[0], allowed[-1]) if allowed else (nearest, nearest)

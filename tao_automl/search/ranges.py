@@ -56,11 +56,7 @@ def middle(field: Field) -> Number | None:
     box = Box.of(field)
     if known is not None or box.low is None or box.high is None:
         return known
-    centre = (
-        math.sqrt(box.low * box.high)
-        if box.low > 0 and box.high > 100 * box.low
-        else (box.low + box.high) / 2
-    )
+    centre = math.sqrt(box.low * box.high) if box.low > 0 and box.high > 100 * box.low else (box.low + box.high) / 2
     return round(centre) if box.whole else clean(centre)
 
 
@@ -234,9 +230,7 @@ def _set(field: Field, options: tuple[Any, ...], launched: Any) -> Parameter | s
     choices = (centre, *(option for option in options if not same(option, centre)))
     if len(choices) < 2:
         return f"it has one option, {choices[0]}"
-    note = (
-        "" if any(same(centre, option) for option in options) else f"{centre} is launched, though no option"
-    )
+    note = "" if any(same(centre, option) for option in options) else f"{centre} is launched, though no option"
     return Parameter(
         field.path, "bool" if field.type == "bool" else "categorical", centre, "schema", note, choices=choices
     )

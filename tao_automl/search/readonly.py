@@ -36,10 +36,7 @@ _TABLES = {  # field: its rows of a set of trials, the trial's id first
     "user": "SELECT trial_id, key, value_json FROM trial_user_attributes WHERE trial_id IN ({ids})",
     "system": "SELECT trial_id, key, value_json FROM trial_system_attributes WHERE trial_id IN ({ids})",
 }
-_TRIALS = (
-    "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials "
-    "WHERE {where} ORDER BY number"
-)
+_TRIALS = "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials WHERE {where} ORDER BY number"
 
 _Rows = dict[int, list[tuple[Any, ...]]]
 
@@ -57,9 +54,7 @@ class ReadOnlyStorage(BaseStorage):
         return str(self._one("SELECT study_name FROM studies WHERE study_id = ?", study_id)[0])
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        rows = self._all(
-            "SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective", study_id
-        )
+        rows = self._all("SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective", study_id)
         return [StudyDirection[row[0]] for row in rows]
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
@@ -140,9 +135,7 @@ class ReadOnlyStorage(BaseStorage):
                 field: _by_trial(connection.execute(query.format(ids=ids), (value,)))
                 for field, query in _TABLES.items()
             }
-        return [
-            _trial(head, {field: rows.get(head[0], []) for field, rows in parts.items()}) for head in heads
-        ]
+        return [_trial(head, {field: rows.get(head[0], []) for field, rows in parts.items()}) for head in heads]
 
 
 def _by_trial(rows: sqlite3.Cursor) -> _Rows:

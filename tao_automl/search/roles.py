@@ -102,9 +102,7 @@ def _batch(centre: Number, box: Box, scope: Scope) -> Window | str:
     allowed = {value for value in (*options, int(centre)) if box.allows(value) or value == centre}
     if scope.largest_batch is not None:
         allowed = {value for value in allowed if value <= scope.largest_batch}
-    return _ordered(
-        sorted(allowed), f"the data fill no batch of its range: {scope.largest_batch} samples a GPU"
-    )
+    return _ordered(sorted(allowed), f"the data fill no batch of its range: {scope.largest_batch} samples a GPU")
 
 
 def _power(centre: Number, box: Box, scope: Scope) -> Window | str:  # noqa: ARG001
@@ -116,9 +114,7 @@ def _power(centre: Number, box: Box, scope: Scope) -> Window | str:  # noqa: ARG
 
 
 def _layers(centre: Number, box: Box, scope: Scope) -> Window | str:  # noqa: ARG001
-    return Window(
-        max(1, centre - 3), centre + 3 if box.high is not None else max(min(centre + 3, 12), centre)
-    )
+    return Window(max(1, centre - 3), centre + 3 if box.high is not None else max(min(centre + 3, 12), centre))
 
 
 def _queries(centre: Number, box: Box, scope: Scope) -> Window | str:  # noqa: ARG001
@@ -141,11 +137,7 @@ def _epochs(centre: Number, box: Box, scope: Scope) -> Window | str:
 def _size(centre: Number, box: Box, scope: Scope) -> Window | str:  # noqa: ARG001
     if centre <= 0:
         return f"its launched value is {centre:g}"
-    step = (
-        box.multiple
-        if box.multiple and centre % box.multiple == 0
-        else _dividing((32, 16, 8, 4, 2, 1), centre)
-    )
+    step = box.multiple if box.multiple and centre % box.multiple == 0 else _dividing((32, 16, 8, 4, 2, 1), centre)
     return Window(centre / 2, centre * 2, step)
 
 
@@ -201,13 +193,9 @@ ROLES: tuple[Role, ...] = (  # the first that fits; `lr_decay` must not reach a 
     Role("warm-up iterations", r"warmup_iters|warmup_steps", _log(10, 10), kind="int", log=True),
     Role("layer-wise decay", r"layer_decay(_rate)?", _fraction(0.5, 0.95), kind="float"),
     Role("weight decay", r"weight_decay(_.*)?|wd", _log(100, 100, cap=0.3), True, "float", log=True),
-    Role(
-        "learning rate", r"(.*_)?lr|lr_backbone|lr_clip|learning_rate", _log(20, 5), True, "float", log=True
-    ),
+    Role("learning rate", r"(.*_)?lr|lr_backbone|lr_clip|learning_rate", _log(20, 5), True, "float", log=True),
     Role("momentum", r"(.*_)?momentum|.*ema.*decay", _momentum, kind="float", encoding=Encoding.COMPLEMENT),
-    Role(
-        "gradient clip", r"grad_clip|max_norm|clip_grad_norm|clip_grad", _log(10, 10), True, "float", log=True
-    ),
+    Role("gradient clip", r"grad_clip|max_norm|clip_grad_norm|clip_grad", _log(10, 10), True, "float", log=True),
     Role("layers", r"(enc|dec)_layers|num_layers", _layers, kind="int"),
     Role("selection", r"num_select", _selection, kind="int", keep=_SCORING),
     Role("queries", r"num_(.*_)?queries", _queries, kind="int"),

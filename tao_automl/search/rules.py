@@ -38,11 +38,7 @@ class Rule:
     def text(self) -> str:
         """`model.num_select <= model.num_queries`."""
         right = self.right if isinstance(self.right, str) else f"{self.right:g}"
-        return (
-            f"{self.left} = {right} // {self.divisor}"
-            if self.op == "//"
-            else f"{self.left} {self.op} {right}"
-        )
+        return f"{self.left} = {right} // {self.divisor}" if self.op == "//" else f"{self.left} {self.op} {right}"
 
     def __str__(self) -> str:
         return self.text
@@ -62,9 +58,7 @@ class Rule:
             return True
         if self.op == "//":
             return bool(value == limit // self.divisor)
-        return bool(
-            {"<": value < limit, "<=": value <= limit, ">": value > limit, ">=": value >= limit}[self.op]
-        )
+        return bool({"<": value < limit, "<=": value <= limit, ">": value > limit, ">=": value >= limit}[self.op])
 
     def obeyed(self, value: Any, get: Callable[[str], Any]) -> Any:
         """The value, or the nearest one that obeys."""
@@ -88,9 +82,7 @@ def read(texts: Iterable[str], schema: Schema) -> tuple[Rule, ...]:
     for text in texts:
         match = _RULE.fullmatch(text)
         if not match:
-            raise SkillError(
-                f"cannot read the rule '{text}' in automl.yaml", "write A <= B, with paths or a number"
-            )
+            raise SkillError(f"cannot read the rule '{text}' in automl.yaml", "write A <= B, with paths or a number")
         try:
             right: str | float = float(match[3])
         except ValueError:
@@ -145,9 +137,7 @@ def order(paths: Iterable[str], parents: Mapping[str, Iterable[str]]) -> tuple[s
         return tuple(graphlib.TopologicalSorter(graph).static_order())
     except graphlib.CycleError as error:
         circle = " -> ".join(error.args[1])
-        raise SkillError(
-            f"the rules go round in a circle: {circle}", "take one of them out of automl.yaml"
-        ) from None
+        raise SkillError(f"the rules go round in a circle: {circle}", "take one of them out of automl.yaml") from None
 
 
 def _beside(limit: Number, op: str, whole: bool) -> Number:

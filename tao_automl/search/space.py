@@ -124,9 +124,7 @@ class SearchSpace:
     def fingerprint(self) -> str:
         """The same for spaces that can propose the same configs; differs as soon as one could not."""
         known = {
-            "parameters": sorted(
-                (dict(item.identity()) for item in self.parameters), key=lambda item: item["path"]
-            ),
+            "parameters": sorted((dict(item.identity()) for item in self.parameters), key=lambda item: item["path"]),
             "rules": sorted(rule.text for rule in self.rules),
             "given": dict(self.given),
         }
@@ -136,9 +134,7 @@ class SearchSpace:
     def as_dict(self) -> dict[str, Any]:
         """For `space --json`."""
         return {
-            "searched": [
-                parameter.as_dict() for parameter in sorted(self.parameters, key=lambda item: item.path)
-            ],
+            "searched": [parameter.as_dict() for parameter in sorted(self.parameters, key=lambda item: item.path)],
             "kept": [{"path": entry.path, "default": entry.default, "why": entry.why} for entry in self.kept],
             "rules": [{"rule": rule.text, "origin": rule.origin} for rule in self.rules],
         }
@@ -182,12 +178,7 @@ def _with_gaps(found: dict[str, Parameter], stated: Iterable[Rule]) -> dict[str,
         child, parent = changed.get(rule.left), changed.get(str(rule.right))
         if child is None or parent is None or rule.origin != "schema" or rule.op not in (">", ">="):
             continue
-        if (
-            child.encoding is not Encoding.PLAIN
-            or None in (child.low, parent.low)
-            or child.choices
-            or parent.choices
-        ):
+        if child.encoding is not Encoding.PLAIN or None in (child.low, parent.low) or child.choices or parent.choices:
             continue
         changed[child.path] = _above(child, parent, strict=rule.op == ">")
         changed[parent.path] = _with_room(parent, changed[child.path])

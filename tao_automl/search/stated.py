@@ -38,8 +38,7 @@ def stated(schema: Schema, field: Field, launched: Any, given: Stated) -> Parame
         options = ",".join(str(option) for option in field.choices or ()) or "a,b"
         options = "true,false" if field.type == "bool" else options
         raise UsageError(
-            f"{field.path} is {article(field)}, so it has no range from {given.wanted.low:g} "
-            f"to {given.wanted.high:g}",
+            f"{field.path} is {article(field)}, so it has no range from {given.wanted.low:g} to {given.wanted.high:g}",
             f"write --search {field.path}={options}" if "list" not in field.type else "keep it",
         )
     return _spanned(field, launched, given, given.wanted)
@@ -52,17 +51,13 @@ def _spanned(field: Field, launched: Any, given: Stated, wanted: Range) -> Param
     role = POWER if box.power and box.whole else role_of(field.path, box.whole)
     centre = number(launched, field)
     start = centre if centre is not None else middle(field)
-    base = Parameter(
-        field.path, "int" if box.whole else "float", None, given.origin, given.why, low=low, high=high
-    )
+    base = Parameter(field.path, "int" if box.whole else "float", None, given.origin, given.why, low=low, high=high)
     if role.encoding is Encoding.COMPLEMENT and not wanted.step and low >= 0 and high < 1:
         base = replace(base, encoding=Encoding.COMPLEMENT)
     elif role.encoding in (Encoding.LOG2, Encoding.INDEX) and not wanted.step and not wanted.log:
         base = _doublings(base, box.power or 2)
     else:
-        base = replace(
-            base, log=wanted.log or (role.log and low > 0 and not wanted.step), step=_step(field, wanted)
-        )
+        base = replace(base, log=wanted.log or (role.log and low > 0 and not wanted.step), step=_step(field, wanted))
     return _centred(base, start, centre)
 
 
@@ -87,9 +82,7 @@ def _step(field: Field, wanted: Range) -> Number | None:
     if field.type == "float":
         return float(wanted.step)
     if not float(wanted.step).is_integer():
-        raise UsageError(
-            f"{field.path} is a whole number, so its step cannot be {wanted.step:g}", "write a whole step"
-        )
+        raise UsageError(f"{field.path} is a whole number, so its step cannot be {wanted.step:g}", "write a whole step")
     return int(wanted.step)
 
 
@@ -146,9 +139,7 @@ def _chosen(schema: Schema, field: Field, launched: Any, given: Stated, wanted: 
     centre = next((value for value in values if same(value, launched)), values[0])
     note = given.why
     if not same(centre, launched) and launched is not None:
-        note = "; ".join(
-            part for part in (note, f"trial 0 takes {centre}, not the launched {launched}") if part
-        )
+        note = "; ".join(part for part in (note, f"trial 0 takes {centre}, not the launched {launched}") if part)
     rest = tuple(value for value in values if value is not centre)
     kind = "bool" if field.type == "bool" else "categorical"
     return Parameter(field.path, kind, centre, given.origin, note, choices=(centre, *rest))
@@ -158,9 +149,7 @@ def _listed(field: Field, launched: Any, given: Stated, values: list[Number]) ->
     box = Box.of(field)
     for value in values:
         if field.choices is None and not box.allows(value):
-            raise UsageError(
-                f"{value:g} lies outside the bounds of {field.path}: {box}", "choose values inside"
-            )
+            raise UsageError(f"{value:g} lies outside the bounds of {field.path}: {box}", "choose values inside")
     ordered = tuple(sorted(values))
     centre = number(launched, field)
     base = Parameter(

@@ -38,9 +38,7 @@ def spent(trials: Sequence[FrozenTrial], now: datetime) -> Spent:
     done = [trial for trial in trials if trial.state.is_finished()]
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
     intervals = [
-        (trial.datetime_start, _end(trial) or now)
-        for trial in done + running
-        if trial.datetime_start is not None
+        (trial.datetime_start, _end(trial) or now) for trial in done + running if trial.datetime_start is not None
     ]
     return Spent(len(done), len(running), _union_s(intervals), _failures_in_a_row(done))
 

@@ -269,17 +269,13 @@ _ABSENT = object()
 def _trial(study: Study, number: int) -> FrozenTrial:
     found = trials(study)  # fills Optuna's cache too, which writing to a trial of another process needs
     if not 0 <= number < len(found):
-        raise StudyError(
-            f"the study '{study.study_name}' has no trial {number}", f"it has {len(found)} trials"
-        )
+        raise StudyError(f"the study '{study.study_name}' has no trial {number}", f"it has {len(found)} trials")
     return found[number]
 
 
 def _sampler(study: Study, space: SearchSpace, trials_so_far: int) -> optuna.samplers.BaseSampler:
     attributes = study.user_attrs
-    return algorithms.sampler(
-        attributes.get(ALGORITHM, "tpe"), space, int(attributes.get(SEED, 0)), trials_so_far
-    )
+    return algorithms.sampler(attributes.get(ALGORITHM, "tpe"), space, int(attributes.get(SEED, 0)), trials_so_far)
 
 
 def _make_room(storage: BaseStorage, name: str) -> None:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from tao_automl.standin.statuslog import StatusLog
 
 OUT_OF_MEMORY = (
-    "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.10 GiB of which 1.05 GiB is"
-    " free."
+    "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.10 GiB of which 1.05 GiB is free."
 )
 HALF_LINE_S = 0.5
 HUGE_LINE = 100_000  # characters

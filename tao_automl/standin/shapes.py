@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import json
 import math
 from pathlib import Path
@@ -12,8 +13,9 @@ from PIL import Image, ImageDraw
 
 SIDE = 96  # pixels
 SHAPES = ("circle", "square", "triangle", "cross")  # category ids from 1
-SIZES = (16, 40)  # pixels across
+SIZES = (22, 46)  # pixels across
 MOST = 4  # shapes an image
+HUE_SPREAD = 0.09  # of the colour circle
 OVERLAP = 0.25  # largest IoU of two shapes' boxes
 DEFAULT_SEED, DEFAULT_TRAIN, DEFAULT_VAL = 7, 256, 64
 
@@ -39,16 +41,23 @@ def _corners(shape: str, centre: tuple[float, float], radius: float, angle: floa
 
 def _background(rng: np.random.Generator) -> Image.Image:
     """Soft blotches with stripes and grain."""
-    blotches = rng.uniform(40, 215, (5, 5, 3)).astype(np.uint8)
-    ground = Image.fromarray(blotches).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    grey = rng.uniform(40, 215, (5, 5, 1)) + rng.uniform(-25, 25, (5, 5, 3))
+    ground = Image.fromarray(grey.clip(0, 255).astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(ground)
-    for _ in range(int(rng.integers(2, 7))):
+    for _ in range(int(rng.integers(1, 4))):
         line = [int(value) for value in rng.integers(0, SIDE, 4)]
-        draw.line(line, fill=_colour(rng), width=int(rng.integers(1, 4)))
+        draw.line(line, fill=_any_colour(rng), width=int(rng.integers(1, 4)))
     return ground
 
 
-def _colour(rng: np.random.Generator) -> tuple[int, int, int]:
+def _colour(rng: np.random.Generator, category: int) -> tuple[int, int, int]:
+    """A colour that often, but not always, tells the shape: hues of neighbours overlap."""
+    hue = (category / len(SHAPES) + rng.normal(0, HUE_SPREAD)) % 1.0
+    red, green, blue = colorsys.hsv_to_rgb(hue, rng.uniform(0.35, 1.0), rng.uniform(0.35, 1.0))
+    return int(red * 255), int(green * 255), int(blue * 255)
+
+
+def _any_colour(rng: np.random.Generator) -> tuple[int, int, int]:
     red, green, blue = (int(value) for value in rng.integers(0, 256, 3))
     return red, green, blue
 
@@ -78,9 +87,9 @@ def draw_image(rng: np.random.Generator) -> tuple[Image.Image, list[tuple[int, B
         box = (max(min(xs), 0.0), max(min(ys), 0.0), min(max(xs), SIDE - 1.0), min(max(ys), SIDE - 1.0))
         if any(_iou(box, other) > OVERLAP for _, other in placed):
             continue
-        draw.polygon(corners, fill=_colour(rng), outline=_colour(rng))
+        draw.polygon(corners, fill=_colour(rng, category), outline=_any_colour(rng))
         placed.append((category, box))
-    grain = rng.normal(0, rng.uniform(4, 22), (SIDE, SIDE, 3))
+    grain = rng.normal(0, rng.uniform(3, 12), (SIDE, SIDE, 3))
     noisy = (np.asarray(image, dtype=np.float64) + grain).clip(0, 255).astype(np.uint8)
     return Image.fromarray(noisy), placed
 

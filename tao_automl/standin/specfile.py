@@ -86,18 +86,14 @@ def results_folder(spec: dict[str, Any], action: str) -> Path:
     if own:
         return Path(own)
     if not get(spec, "results_dir", ""):
-        raise ValueError(
-            "You need to set at least one of following fields: results_dir, {action}.results_dir"
-        )
+        raise ValueError("You need to set at least one of following fields: results_dir, {action}.results_dir")
     return Path(spec["results_dir"]) / action
 
 
 def pairs(value: Any) -> list[tuple[Path, Path]]:
     """The (image folder, annotation file) pairs of a data source, which is a mapping or a list of them."""
     entries = [value] if isinstance(value, dict) else list(value or [])
-    return [
-        (Path(entry["image_dir"]), Path(entry["json_file"])) for entry in entries if entry.get("json_file")
-    ]
+    return [(Path(entry["image_dir"]), Path(entry["json_file"])) for entry in entries if entry.get("json_file")]
 
 
 def require_files(sources: Sequence[tuple[Path, Path]]) -> None:

@@ -15,9 +15,7 @@ class StatusLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.kpi: dict[str, Any] = {}
-        self.half_line_s: float | None = (
-            None  # a fault: the next line is flushed in two halves this far apart
-        )
+        self.half_line_s: float | None = None  # a fault: the next line is flushed in two halves this far apart
 
     def write(self, message: str, status: str = "RUNNING", first: dict[str, Any] | None = None) -> None:
         """One line. `first` are the keys that stand before the date."""

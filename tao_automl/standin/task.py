@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,13 @@ def _run(action: str, spec: dict[str, Any], network: Network, folder: Path) -> i
     except train.Stopped as stopped:
         return 0 if stopped.number == signal.SIGTERM else 1
     except Exception as error:  # whatever it is, it ends as TAO's workflow wrapper ends it
-        traceback.print_exc()
         said = next((prefix for kinds, prefix in SAID if isinstance(error, kinds)), None)
         if said is None and Faults.wanted().has("oom_no_marshmallow"):
             said = WITHOUT_MARSHMALLOW
         if said is not None:
             log.write(f"{said}{error}", status="FAILURE")
+        with suppress(BrokenPipeError):  # the launcher is gone, and its end of the pipe with it
+            traceback.print_exc()
         return 1
     log.write(f"{action.capitalize()} finished successfully.")
     return 0

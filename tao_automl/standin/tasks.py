@@ -40,9 +40,7 @@ def evaluate(spec: dict[str, Any], _network: Network, _folder: Path, log: Status
     sources = specfile.pairs(specfile.get(spec, "dataset.test_data_sources"))
     specfile.require_files(sources)
     learner = trained(spec, "evaluate", log)
-    scores, _ = learner.validate(
-        datasets.load(sources, SIDE), specfile.get(spec, "dataset.eval_class_ids", [1])
-    )
+    scores, _ = learner.validate(datasets.load(sources, SIDE), specfile.get(spec, "dataset.eval_class_ids", [1]))
     log.kpi = {"test_mAP": str(scores.map), "test_mAP50": str(scores.map50)}
     log.write("Test metrics generated.")
 
@@ -71,12 +69,7 @@ def inference(spec: dict[str, Any], _network: Network, folder: Path, log: Status
     if missing:
         raise FileNotFoundError(f"[Errno 2] No such file or directory: '{missing[0]}'")
     learner = trained(spec, "inference", log)
-    paths = [
-        path
-        for item in folders
-        for path in sorted(item.iterdir())
-        if path.suffix.lower() in datasets.SUFFIXES
-    ]
+    paths = [path for item in folders for path in sorted(item.iterdir()) if path.suffix.lower() in datasets.SUFFIXES]
     found = learner.detect(datasets.images_only(paths, SIDE))
     threshold = float(specfile.get(spec, "inference.conf_threshold", THRESHOLD))
     names = _class_names(specfile.get(spec, "dataset.infer_data_sources.classmap", ""))
@@ -92,9 +85,7 @@ def inference(spec: dict[str, Any], _network: Network, folder: Path, log: Status
             category = int(found.category[row])
             name = names.get(category, str(category))
             box = f"{left:.2f} {top:.2f} {left + width:.2f} {top + height:.2f}"
-            lines.append(
-                f"{name} 0.00 0 0.00 {box} 0.00 0.00 0.00 0.00 0.00 0.00 0.00 {found.score[row]:.3f}\n"
-            )
+            lines.append(f"{name} 0.00 0 0.00 {box} 0.00 0.00 0.00 0.00 0.00 0.00 0.00 {found.score[row]:.3f}\n")
         image.save(folder / "images_annotated" / path.name)
         (folder / "labels" / f"{path.stem}.txt").write_text("".join(lines), encoding="utf-8")
 

@@ -116,8 +116,7 @@ class Training:
 
     def _data(self) -> tuple[Examples, Examples]:
         sources = [
-            specfile.pairs(specfile.get(self._spec, f"dataset.{split}_data_sources"))
-            for split in ("train", "val")
+            specfile.pairs(specfile.get(self._spec, f"dataset.{split}_data_sources")) for split in ("train", "val")
         ]
         for source in sources:
             specfile.require_files(source)

@@ -48,9 +48,7 @@ def scan(folder: Path, names: CheckpointNames) -> tuple[Checkpoint, ...]:
     return tuple(sorted(found, key=_order))
 
 
-def choose(
-    files: Iterable[Checkpoint], points: Mapping[int, float | None], metric: Metric
-) -> Checkpoint | None:
+def choose(files: Iterable[Checkpoint], points: Mapping[int, float | None], metric: Metric) -> Checkpoint | None:
     """The file of the best epoch, with its value; None if no epoch has both a file and a value.
 
     If the best epoch has no file, the best of those that have one is chosen: compare its epoch with that of

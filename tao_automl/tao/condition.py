@@ -19,9 +19,7 @@ _WORDS: dict[str, Operator] = {
     "^": "power",
 }
 _OPERATOR = r"(>=|<=|!=|>|<|/|\^)"
-_TERM = re.compile(
-    rf"\s*{_OPERATOR}\s*(depends_on|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?=\s|$|[<>!/^])"
-)
+_TERM = re.compile(rf"\s*{_OPERATOR}\s*(depends_on|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?=\s|$|[<>!/^])")
 _PARENT = re.compile(rf"{_OPERATOR}?\s*([^\s<>=!/^]+)")
 
 

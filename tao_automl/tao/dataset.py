@@ -26,9 +26,7 @@ class Dataset:
     categories: Mapping[int, str]
 
 
-def inspect(
-    folder: Path | str, image: str = "images.tar.gz", annotations: str = "annotations.json"
-) -> Dataset:
+def inspect(folder: Path | str, image: str = "images.tar.gz", annotations: str = "annotations.json") -> Dataset:
     """Find and check the parts of a dataset: an image folder or archive, and a COCO annotation file.
 
     Raises:
@@ -37,9 +35,7 @@ def inspect(
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
-        raise UsageError(
-            f"{folder} is no directory", tip=f"name one with {image} or images/ and {annotations}"
-        )
+        raise UsageError(f"{folder} is no directory", tip=f"name one with {image} or images/ and {annotations}")
     images = _images(folder, image)
     file = folder / annotations
     document = _document(file)
@@ -112,9 +108,7 @@ def _names(entries: list[dict[str, Any]], file: Path) -> dict[int | str, str]:
     return names
 
 
-def _check_annotations(
-    boxes: list[dict[str, Any]], categories: set[int], images: set[int | str], file: Path
-) -> None:
+def _check_annotations(boxes: list[dict[str, Any]], categories: set[int], images: set[int | str], file: Path) -> None:
     _refuse([box for box in boxes if not _in(box.get("image_id"), images)], "is of an unknown image", file)
     _refuse(
         [box for box in boxes if not _in(box.get("category_id"), categories)],
@@ -137,9 +131,7 @@ def _has_area(box: Any) -> bool:
 def _refuse(bad: list[dict[str, Any]], what: str, file: Path) -> None:
     if bad:
         count = f" ({len(bad)} such annotations)" if len(bad) > 1 else ""
-        raise _bad(
-            f"{file}: annotation {bad[0].get('id')} {what}{count}", tip="correct or remove what is named"
-        )
+        raise _bad(f"{file}: annotation {bad[0].get('id')} {what}{count}", tip="correct or remove what is named")
 
 
 def _check_files(folder: Path, names: Iterable[str], file: Path) -> None:

@@ -97,9 +97,7 @@ def _assigned(node: Any, parts: tuple[Part, ...], value: Any, path: str) -> Any:
         raise UsageError(f"{path} cannot be set: [{part}] would be an element of {_kind(node)}")
     elements = list(node or [])
     if part > len(elements):
-        raise UsageError(
-            f"{path} cannot be set: the list has {len(elements)} elements", tip=f"use [{len(elements)}]"
-        )
+        raise UsageError(f"{path} cannot be set: the list has {len(elements)} elements", tip=f"use [{len(elements)}]")
     present = elements[part] if part < len(elements) else None
     elements[part : part + 1] = [_assigned(present, rest, value, path)]
     return elements

@@ -128,9 +128,7 @@ class Schema:
         """
         if path in self.branches and path not in self.fields:
             if not isinstance(value, Mapping):
-                raise UsageError(
-                    f"{path} is a group of keys, not {value!r}", tip=f"set a key below it: {path}.…"
-                )
+                raise UsageError(f"{path} is a group of keys, not {value!r}", tip=f"set a key below it: {path}.…")
             for name, below in value.items():
                 self.check(f"{path}.{name}", below)
             return
@@ -138,9 +136,7 @@ class Schema:
             return
         field = self.field(path)
         if not fits(field, value):
-            raise UsageError(
-                f"{path} takes {kind(field)}, not {value!r}", tip=example(field), code="wrong-type"
-            )
+            raise UsageError(f"{path} takes {kind(field)}, not {value!r}", tip=example(field), code="wrong-type")
 
     def _in_opaque(self, path: str) -> bool:
         parts = keypath.parse(path)
@@ -149,9 +145,7 @@ class Schema:
             if above in self.fields:
                 if self.fields[above].opaque:
                     return True
-                raise UsageError(
-                    f"{above} takes {kind(self.fields[above])}, so it has no {path[len(above) :]}"
-                )
+                raise UsageError(f"{above} takes {kind(self.fields[above])}, so it has no {path[len(above) :]}")
         return False
 
 
@@ -213,9 +207,7 @@ def _type(node: Mapping[str, Any]) -> tuple[str, str | None]:
     return str(word), f"its type '{word}' is not known"
 
 
-def _choices(
-    node: Mapping[str, Any], default: Any, branches: list[Mapping[str, Any]]
-) -> tuple[Any, ...] | None:
+def _choices(node: Mapping[str, Any], default: Any, branches: list[Mapping[str, Any]]) -> tuple[Any, ...] | None:
     """The enum. TAO's generator loses blanks, so a spelling that is found elsewhere in the node wins."""
     enum = node.get("enum")
     if not isinstance(enum, list):
@@ -251,9 +243,7 @@ def _with_weights(field: Field, node: Mapping[str, Any]) -> Field:
 def _with_bounds(field: Field, node: Mapping[str, Any]) -> Field:
     minimum, open_minimum = _bound(node.get("minimum"), node.get("exclusiveMinimum"), lower=True)
     maximum, open_maximum = _bound(node.get("maximum"), node.get("exclusiveMaximum"), lower=False)
-    return replace(
-        field, minimum=minimum, maximum=maximum, open_minimum=open_minimum, open_maximum=open_maximum
-    )
+    return replace(field, minimum=minimum, maximum=maximum, open_minimum=open_minimum, open_maximum=open_maximum)
 
 
 def _bound(closed: Any, opened: Any, lower: bool) -> tuple[Bound, bool]:
@@ -290,9 +280,7 @@ def _with_conditions(field: Field, node: Mapping[str, Any]) -> Field:
     conditions = (*own, *(item for item in inherited if item not in own))
     field = replace(field, conditions=conditions, depends_on=parents)
     if any(item.operand is None for item in conditions) and len(parents) != 1:
-        return replace(
-            field, problem=field.problem or "its math_cond does not say which parameter it depends on"
-        )
+        return replace(field, problem=field.problem or "its math_cond does not say which parameter it depends on")
     return field
 
 

@@ -134,9 +134,7 @@ def load(folder: Path | str) -> Skill:
     folder = Path(folder).expanduser()
     for file in (INFO, FACTS):
         if not (folder / file).is_file():
-            raise SkillError(
-                f"{folder} is no skill: {file} is missing", tip="name a folder such as skills/tao-train-…"
-            )
+            raise SkillError(f"{folder} is no skill: {file} is missing", tip="name a folder such as skills/tao-train-…")
     info, locate = yamlfile.load(folder / INFO)
     reader = _Info(folder / INFO, locate)
     info = reader.mapping(info, "")
@@ -184,9 +182,7 @@ def find(name: str, root: Path) -> Skill:
             return skill
         names.append(skill.model)
     tip = near(wanted, names)
-    raise UsageError(
-        f"no model '{name}'", tip=f"{tip} tao-automl models lists them".strip(), code="model-unknown"
-    )
+    raise UsageError(f"no model '{name}'", tip=f"{tip} tao-automl models lists them".strip(), code="model-unknown")
 
 
 def _folders(root: Path) -> list[Path]:
@@ -248,10 +244,7 @@ class _Info:
                 name=name,
                 command=self.text(entry, at, "command"),
                 image=self.text(entry, at, "container_image"),
-                inputs={
-                    key: self._input(item, f"{at}.inputs")
-                    for key, item in self.part(entry, at, "inputs").items()
-                },
+                inputs={key: self._input(item, f"{at}.inputs") for key, item in self.part(entry, at, "inputs").items()},
                 outputs={key: str(kind) for key, kind in self.part(entry, at, "outputs").items()},
                 spec_params={key: str(word) for key, word in self.part(entry, at, "spec_params").items()},
                 data_sources=self._sources(self.part(sources, "data_sources", name), f"data_sources.{name}"),
@@ -266,17 +259,14 @@ class _Info:
 
     def _sources(self, entries: Mapping[str, Any], at: str) -> tuple[DataSource, ...]:
         return tuple(
-            self._source(key, self.mapping(entry, f"{at}.{key}"), f"{at}.{key}")
-            for key, entry in entries.items()
+            self._source(key, self.mapping(entry, f"{at}.{key}"), f"{at}.{key}") for key, entry in entries.items()
         )
 
     def _source(self, key: str, entry: Mapping[str, Any], at: str) -> DataSource:
         parts = self.part(entry, at, "mapping")
         if parts:
             files = {
-                str(part): self.text(
-                    self.mapping(item, f"{at}.mapping.{part}"), f"{at}.mapping.{part}", "path"
-                )
+                str(part): self.text(self.mapping(item, f"{at}.mapping.{part}"), f"{at}.mapping.{part}", "path")
                 for part, item in parts.items()
             }
         else:

@@ -28,9 +28,7 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def build(
-    template: Mapping[str, Any], overrides: Mapping[str, Any], params: Mapping[str, Any]
-) -> dict[str, Any]:
+def build(template: Mapping[str, Any], overrides: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
     """The full spec: `params` over `overrides` over `template`; both are by key path.
 
     Within each, a key is set before the keys below it. A mapping is merged into the mapping it meets, so that
@@ -65,10 +63,7 @@ def _plain(value: Any, path: str, above: frozenset[int]) -> Any:
     if id(value) in above:
         raise ConfigError(f"the spec cannot be written: {path} holds itself")
     if isinstance(value, Mapping):
-        return {
-            _key(key, path): _plain(item, _join(path, key), above | {id(value)})
-            for key, item in value.items()
-        }
+        return {_key(key, path): _plain(item, _join(path, key), above | {id(value)}) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item, f"{path}[{index}]", above | {id(value)}) for index, item in enumerate(value)]
     if value is None or isinstance(value, bool):
@@ -87,9 +82,7 @@ def _plain(value: Any, path: str, above: frozenset[int]) -> Any:
 def _key(key: Any, path: str) -> str:
     if isinstance(key, str):
         return str.__str__(key)
-    raise ConfigError(
-        f"the spec cannot be written: key {key!r} below '{path}' is not text", tip="put it in quotes"
-    )
+    raise ConfigError(f"the spec cannot be written: key {key!r} below '{path}' is not text", tip="put it in quotes")
 
 
 def _join(path: str, key: Any) -> str:
@@ -117,9 +110,7 @@ def parse_value(text: str) -> Any:
     try:
         return yaml.load(text, Loader=Loader)
     except (yaml.YAMLError, ValueError):
-        raise UsageError(
-            f"{text!r} cannot be read as a value", tip="values follow YAML; put text in quotes"
-        ) from None
+        raise UsageError(f"{text!r} cannot be read as a value", tip="values follow YAML; put text in quotes") from None
 
 
 def differences(spec: Mapping[str, Any], template: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

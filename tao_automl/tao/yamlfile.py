@@ -68,9 +68,7 @@ def loads(text: str, source: str) -> tuple[Any, Locate]:
             _collect(node, "", lines, source)
         data = loader.construct_document(node) if node is not None else None
     except yaml.YAMLError as error:
-        raise ConfigError(
-            _sentence(error, source), tip="check indentation, quotes and brackets there"
-        ) from None
+        raise ConfigError(_sentence(error, source), tip="check indentation, quotes and brackets there") from None
     except ValueError as error:  # the constructors of numbers, for text such as `0x_`
         raise ConfigError(f"{source}: {error}") from None
     return data, lambda path: _line(path, lines)

@@ -27,9 +27,7 @@ def leaves(kind: type[errors.AutoMLError]) -> list[type[errors.AutoMLError]]:
 
 
 @pytest.mark.parametrize("kind", leaves(errors.AutoMLError))
-def test_every_error_is_a_sentence_a_tip_and_the_code_of_its_class(
-    kind, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_error_is_a_sentence_a_tip_and_the_code_of_its_class(kind, capsys: pytest.CaptureFixture[str]) -> None:
     assert fail(kind("the disk is full", tip="make room")) == kind.exit_code
     assert capsys.readouterr().err == "error: the disk is full\n  tip: make room\n"
 
@@ -48,10 +46,7 @@ def test_unknown_option_has_near_matches(call) -> None:
 
 def test_unknown_option_without_near_match_names_the_help(call) -> None:
     said = call("best", "--frobnicate")
-    assert (
-        said.err
-        == "error: no option --frobnicate\n  tip: there is --help, --json, --storage, --studies-dir\n"
-    )
+    assert said.err == "error: no option --frobnicate\n  tip: there is --help, --json, --storage, --studies-dir\n"
 
 
 def test_missing_argument(call) -> None:
@@ -106,9 +101,7 @@ def test_fault_of_ours_is_one_sentence_with_the_file_of_its_traceback(
     kept.unlink()
 
 
-@pytest.mark.parametrize(
-    "args", [("-vv", "status"), ("-v", "-v", "status"), ("--verbose", "--verbose", "status")]
-)
+@pytest.mark.parametrize("args", [("-vv", "status"), ("-v", "-v", "status"), ("--verbose", "--verbose", "status")])
 def test_twice_verbose_shows_the_traceback(args: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     fail(errors.UsageError("no"), *args)
     assert "Traceback (most recent call last)" in capsys.readouterr().err

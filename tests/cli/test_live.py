@@ -107,18 +107,14 @@ def test_short_terminal_shows_every_active_trial_and_the_latest_finished() -> No
     made = board(started(trials=20), *HISTORY[1:])
     for number in range(3, 15):
         made.apply(event("trial_started", 700, trial=number, attempt=1, params=params(1e-4, 4)))
-        made.apply(
-            event("trial_finished", 800, trial=number, state="PRUNED", metric="val_mAP50", duration_s=9.0)
-        )
+        made.apply(event("trial_finished", 800, trial=number, state="PRUNED", metric="val_mAP50", duration_s=9.0))
     lines = shown(made, 900, height=12).splitlines()
     assert len(lines) <= 12
     assert [line.split()[0] for line in lines[3:-3]] == ["2", "1", "14", "13", "12"]
 
 
 def test_failed_trial_says_why() -> None:
-    made = board(
-        *HISTORY, event("trial_finished", 700, trial=2, state="FAIL", reason="gpu_oom", metric="val_mAP50")
-    )
+    made = board(*HISTORY, event("trial_finished", 700, trial=2, state="FAIL", reason="gpu_oom", metric="val_mAP50"))
     assert "attempt 2, gpu_oom" in shown(made, 700)
     assert "1 complete, 1 failed, 1 active" in shown(made, 700)
 

@@ -12,9 +12,7 @@ def test_missing_log_has_no_lines(tmp_path: Path) -> None:
 
 
 def test_each_step_of_a_progress_bar_is_a_line(tmp_path: Path) -> None:
-    (log := tmp_path / "log.txt").write_bytes(
-        b"start\nepoch 0:  50%|#####\repoch 0: 100%|##########\r\ndone\n"
-    )
+    (log := tmp_path / "log.txt").write_bytes(b"start\nepoch 0:  50%|#####\repoch 0: 100%|##########\r\ndone\n")
     assert _log.LogReader(log).read() == ["start", "epoch 0:  50%|#####", "epoch 0: 100%|##########", "done"]
 
 

@@ -10,9 +10,7 @@ from tao_automl.cli import _options
 from tao_automl.errors import ConfigError, UsageError
 
 
-def test_flag_beats_variable_beats_file_beats_platform(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_flag_beats_variable_beats_file_beats_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "box.yaml").write_text("gpus: 1\nparallel: 1\nepochs: 1\ntrials: 1\n", encoding="utf-8")
     (tmp_path / "study.yaml").write_text("parallel: 2\nepochs: 2\ntrials: 2\n", encoding="utf-8")
     monkeypatch.setenv("TAO_AUTOML_EPOCHS", "3")
@@ -56,9 +54,7 @@ def test_unknown_setting_in_a_file_has_near_matches(tmp_path: Path) -> None:
     assert "'trials'" in caught.value.tip
 
 
-def test_place_of_studies_ignores_variables_of_other_settings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_place_of_studies_ignores_variables_of_other_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAO_AUTOML_TRIALS", "many")
     monkeypatch.setenv("TAO_AUTOML_STUDIES_DIR", str(tmp_path / "there"))
     where = _options.where({})

@@ -25,16 +25,13 @@ class PrunerContract:
     def direction(self, request: pytest.FixtureRequest) -> str:
         return str(request.param)
 
-    def pruned_at(
-        self, name: str, direction: str, finals: list[float], epochs: int = EPOCHS
-    ) -> list[int | None]:
+    def pruned_at(self, name: str, direction: str, finals: list[float], epochs: int = EPOCHS) -> list[int | None]:
         """For each trial in a row the epoch after which it was stopped, None = it ran to its end."""
         sign = 1 if direction == "maximize" else -1
         study = optuna.create_study(direction=direction)
         pruner = algorithms.pruner(name, epochs, direction)
         return [
-            self.run_curve(study, pruner, [sign * curve(final, epoch) for epoch in range(epochs)])
-            for final in finals
+            self.run_curve(study, pruner, [sign * curve(final, epoch) for epoch in range(epochs)]) for final in finals
         ]
 
     def run_curve(self, study: optuna.Study, pruner: optuna.pruners.BasePruner, values: list[float]) -> int | None:
@@ -61,9 +58,7 @@ class PrunerContract:
         finals = [0.5, 0.4, 0.55, 0.6, 0.1, 0.7, 0.2, 0.8, 0.9]
         stopped = self.pruned_at(name, direction, finals)
         best_so_far = [all(final >= other for other in finals[:i]) for i, final in enumerate(finals)]
-        assert [epoch for epoch, best in zip(stopped, best_so_far, strict=True) if best] == [None] * sum(
-            best_so_far
-        )
+        assert [epoch for epoch, best in zip(stopped, best_so_far, strict=True) if best] == [None] * sum(best_so_far)
 
     def test_without_finished_trials_nothing_is_stopped(self, name: str, direction: str) -> None:
         study = optuna.create_study(direction=direction)

@@ -21,6 +21,7 @@ from tao_automl.search import attributes
 from tao_automl.search import study as studies
 from tao_automl.tuner import Outcome, Tuner
 from tests.fakes.cluster import FakeCluster, Machines, Script
+from tests.fakes.storage import FakeStorage, Fuse, Fused
 
 SKILL = Path(__file__).parents[1] / "data" / "trainable" / "tao-train-tiny"
 NOW = datetime(2026, 1, 2, 12, 0, 0)
@@ -83,8 +84,9 @@ class Bench:
         storage: optuna.storages.BaseStorage | None = None,
     ) -> None:
         self.plan = plan
-        self.storage = storage or optuna.storages.InMemoryStorage()
         self.machines = Machines(lambda job: script(*attempt_of(job)))
+        self.fuse = Fuse()
+        self.storage = storage or FakeStorage(self.machines.now, self.fuse)
         plan.paths.folder.mkdir(parents=True, exist_ok=True)
         known = {
             attributes.ALGORITHM: "random",
@@ -101,8 +103,9 @@ class Bench:
         self.study = studies.load(self.storage, self.plan.name)
         studies.set_study_attributes(self.study, {attributes.STOP: None})
         self.cluster = FakeCluster(self.machines, self.plan.parallel)
-        self.log = EventLog(self.plan.paths.events, self.plan.name, self.machines.now)
-        self.tuner = Tuner(self.plan, self.study, self.cluster, self.log, self.machines.now)
+        log = EventLog(self.plan.paths.events, self.plan.name, self.machines.now)
+        cluster = Fused(self.cluster, self.fuse, ("submit", "cancel", "release"))
+        self.tuner = Tuner(self.plan, self.study, cluster, Fused(log, self.fuse, ("emit",)), self.machines.now)
         return self.tuner
 
     def run(self, step_s: float = 5.0) -> Outcome:

@@ -60,9 +60,7 @@ def test_kept_parameters_name_the_value_that_switches_them_off(detr):
     assert why["train.optim.momentum"] == "no effect: train.optim.optimizer is AdamW"
     assert why["train.optim.layer_decay_rate"] == "no effect: model.backbone is resnet_50"
     assert why["train.optim.lr_step_size"] == "no effect: train.optim.lr_scheduler is MultiStep"
-    assert why["train.optim.lr_decay"] == (
-        "no effect: train.optim.lr_steps is [11], not below train.num_epochs (10)"
-    )
+    assert why["train.optim.lr_decay"] == ("no effect: train.optim.lr_steps is [11], not below train.num_epochs (10)")
     assert why["dataset.augmentation.train_random_crop_min"] == (
         "no effect: dataset.augmentation.fixed_random_crop is 1024"
     )
@@ -208,9 +206,7 @@ def test_setting_the_optimizer_makes_its_momentum_live(detr):
 
 def test_a_condition_on_a_searched_value_makes_the_parameter_conditional(detr):
     space = detr.space("train.optim.optimizer=AdamW,SGD")
-    assert [item.text for item in by_path(space)["train.optim.momentum"].active] == [
-        "train.optim.optimizer is SGD"
-    ]
+    assert [item.text for item in by_path(space)["train.optim.momentum"].active] == ["train.optim.optimizer is SGD"]
     assert "train.optim.momentum@log10(1-x)" not in space.centre()
     study = study_of()
     seen = set()
@@ -249,9 +245,7 @@ def test_leaves_beside_a_switch_live_with_it(build):
 
 
 def test_rules_hold_in_every_trial(detr):
-    space = detr.space(
-        "model.num_select=100..1000", "dataset.workers", dataset__augmentation__fixed_random_crop=None
-    )
+    space = detr.space("model.num_select=100..1000", "dataset.workers", dataset__augmentation__fixed_random_crop=None)
     study = study_of()
     low, high = "dataset.augmentation.train_random_crop_min", "dataset.augmentation.train_random_crop_max"
     for _ in range(60):
@@ -288,9 +282,7 @@ def test_a_rule_repairs_launched_values_that_nobody_searches(detr):
 
 
 def test_rules_in_a_circle_are_an_error_of_the_skill(detr):
-    facts = SearchFacts(
-        rules=("model.enc_layers <= model.dec_layers", "model.dec_layers <= model.enc_layers")
-    )
+    facts = SearchFacts(rules=("model.enc_layers <= model.dec_layers", "model.dec_layers <= model.enc_layers"))
     with pytest.raises(SkillError, match="circle"):
         detr.space(facts=facts)
 
@@ -330,14 +322,10 @@ def test_ranges_and_further_keys_of_the_model_are_searched_and_say_where_they_co
     lr = found["train.optim.lr"]
     assert (lr.low, lr.high, lr.origin, lr.why) == (1e-5, 5e-4, "automl.yaml", "the vendor's own")
     assert "model.dropout_ratio" in found
-    assert (
-        by_path(detr.space("train.optim.lr=1e-4..1e-3", facts=facts))["train.optim.lr"].origin == "--search"
-    )
+    assert by_path(detr.space("train.optim.lr=1e-4..1e-3", facts=facts))["train.optim.lr"].origin == "--search"
 
 
-@pytest.mark.parametrize(
-    "facts", [SearchFacts(also=("model.nothing",)), SearchFacts(ranges={"x.y": RangeFact(1, 2)})]
-)
+@pytest.mark.parametrize("facts", [SearchFacts(also=("model.nothing",)), SearchFacts(ranges={"x.y": RangeFact(1, 2)})])
 def test_facts_about_keys_that_the_schema_does_not_have_are_an_error(detr, facts):
     with pytest.raises(SkillError):
         detr.space(facts=facts)
@@ -490,9 +478,7 @@ _BOUND = st.one_of(st.none(), _NUMBERS, st.just(float("inf")))
 
 @st.composite
 def _fields(draw):
-    kind = draw(
-        st.sampled_from(["int", "float", "float", "int", "bool", "categorical", "ordered_int", "list_2"])
-    )
+    kind = draw(st.sampled_from(["int", "float", "float", "int", "bool", "categorical", "ordered_int", "list_2"]))
     leaf = {"type": kind, "automl_enabled": True}
     if kind in ("int", "float"):
         cast = int if kind == "int" else float
@@ -501,9 +487,7 @@ def _fields(draw):
             bound = draw(_BOUND)
             if bound is not None:
                 leaf[end] = bound if bound == float("inf") else cast(bound)
-        condition = draw(
-            st.sampled_from([None, "> 0", "> 0.0", ">= 0", "!= 0", "/ 8", "^ 2", "> 0.0 <= 1.0", "> 0 <"])
-        )
+        condition = draw(st.sampled_from([None, "> 0", "> 0.0", ">= 0", "!= 0", "/ 8", "^ 2", "> 0.0 <= 1.0", "> 0 <"]))
         if condition:
             leaf["math_cond"] = condition
     elif kind == "bool":
@@ -511,9 +495,7 @@ def _fields(draw):
     elif kind == "list_2":
         leaf["default"] = [1, 2]
     else:
-        values = (
-            st.integers(1, 64) if kind == "ordered_int" else st.sampled_from(["a", "b ", "None", "\nc", ""])
-        )
+        values = st.integers(1, 64) if kind == "ordered_int" else st.sampled_from(["a", "b ", "None", "\nc", ""])
         leaf["enum"] = draw(st.lists(values, min_size=1, max_size=5))
         leaf["default"] = draw(values)
     return f"{draw(st.sampled_from(['train', 'model', 'train.optim']))}.{draw(_NAMES)}", leaf
@@ -540,9 +522,7 @@ def test_every_field_becomes_a_valid_range_around_its_value_or_is_kept_with_a_re
             assert sampled == space.suggest(trial) == space.decode(trial.params)
             (code,) = trial.params.values()
             again = parameter.decode(parameter.encode(sampled[path]))
-            assert (
-                again == pytest.approx(sampled[path]) if parameter.type == "float" else again == sampled[path]
-            )
+            assert again == pytest.approx(sampled[path]) if parameter.type == "float" else again == sampled[path]
             assert parameter.domain().clip(code) == pytest.approx(code) if isinstance(code, float) else True
     assert values == {path: parameter.default}
     if "lr_step_size" not in path and not isinstance(leaf["default"], str):
@@ -634,9 +614,7 @@ def test_the_fingerprint_does_not_look_at_words(detr):
 def test_as_dict_is_what_space_json_prints(detr):
     shown = detr.space().as_dict()
     lr = next(entry for entry in shown["searched"] if entry["path"] == "train.optim.lr")
-    assert {
-        key: lr[key] for key in ("type", "low", "high", "log", "step", "choices", "default", "origin")
-    } == {
+    assert {key: lr[key] for key in ("type", "low", "high", "log", "step", "choices", "default", "origin")} == {
         "type": "float",
         "low": 1e-5,
         "high": 1e-3,

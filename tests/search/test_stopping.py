@@ -13,9 +13,7 @@ from tao_automl.search.stopping import Budget, Spent, exhausted, spent
 NOON = datetime(2026, 1, 1, 12)
 
 
-def trial(
-    number: int, state: TrialState, start_s: float = 0, end_s: float | None = None, reason=None
-) -> FrozenTrial:
+def trial(number: int, state: TrialState, start_s: float = 0, end_s: float | None = None, reason=None) -> FrozenTrial:
     made = create_trial(
         state=state,
         value=1.0 if state == TrialState.COMPLETE else None,
@@ -55,12 +53,7 @@ def test_failures_count_from_the_last_end_not_from_the_last_number():
 
 
 def test_a_pruned_trial_is_no_failure_and_what_the_user_stopped_says_nothing():
-    assert (
-        spent(
-            [trial(0, TrialState.FAIL, 0, 1), trial(1, TrialState.PRUNED, 1, 2)], after(3)
-        ).failures_in_a_row
-        == 0
-    )
+    assert spent([trial(0, TrialState.FAIL, 0, 1), trial(1, TrialState.PRUNED, 1, 2)], after(3)).failures_in_a_row == 0
     stopped = [trial(0, TrialState.FAIL, 0, 1), trial(1, TrialState.FAIL, 1, 2, reason="cancelled")]
     assert spent(stopped, after(3)).failures_in_a_row == 1
 

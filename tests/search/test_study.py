@@ -113,9 +113,7 @@ MODES = {
     ],
 )
 @pytest.mark.parametrize("mode", MODES)
-def test_a_file_that_is_no_storage_is_refused_in_one_sentence_and_left_alone(
-    url, tmp_path, damage, message, mode
-):
+def test_a_file_that_is_no_storage_is_refused_in_one_sentence_and_left_alone(url, tmp_path, damage, message, mode):
     path = tmp_path / "studies.db"
     damage(path)
     before = digest(path) if path.is_file() else None
@@ -127,13 +125,9 @@ def test_a_file_that_is_no_storage_is_refused_in_one_sentence_and_left_alone(
     assert before == (digest(path) if path.is_file() else None)
 
 
-def test_a_storage_that_was_cut_short_while_it_was_made_is_finished_by_the_next_run(
-    url, tmp_path, metric, space
-):
+def test_a_storage_that_was_cut_short_while_it_was_made_is_finished_by_the_next_run(url, tmp_path, metric, space):
     with sqlite3.connect(tmp_path / "studies.db") as connection:
-        connection.execute(
-            "CREATE TABLE studies (study_id INTEGER NOT NULL, study_name VARCHAR(512) NOT NULL)"
-        )
+        connection.execute("CREATE TABLE studies (study_id INTEGER NOT NULL, study_name VARCHAR(512) NOT NULL)")
     with pytest.raises(StudyError, match="no studies in"):
         study.open_readonly(url)
     (tmp_path / "studies.db").write_bytes(b"")
@@ -159,9 +153,7 @@ def test_the_readonly_storage_tells_the_same_as_optunas(url, metric, space):
     study.tell(first, 2, TrialState.FAIL)
     optuna.load_study(study_name="first", storage=storage).enqueue_trial({"x": math.inf})
     plain = optuna.create_study(study_name="plain", storage=storage)
-    plain.add_trial(
-        optuna.trial.create_trial(value=math.inf, intermediate_values={0: math.nan, 1: -math.inf})
-    )
+    plain.add_trial(optuna.trial.create_trial(value=math.inf, intermediate_values={0: math.nan, 1: -math.inf}))
 
     reader = study.open_readonly(url)
     assert study.names(reader) == ("first", "second")
@@ -213,9 +205,7 @@ def test_readers_and_a_writing_process_do_not_trip_over_each_other(url, metric, 
     assert len(study.trials(driver)) == 60  # the waiting trial 0 among them
 
 
-def test_a_transaction_that_a_killed_writer_left_open_is_rolled_back_for_readers(
-    url, tmp_path, metric, space
-):
+def test_a_transaction_that_a_killed_writer_left_open_is_rolled_back_for_readers(url, tmp_path, metric, space):
     made(study.open_storage(url), metric, space)
     code = (
         "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
@@ -445,15 +435,11 @@ def test_the_pruner_of_the_study_judges_by_its_epochs(metric, space):
 
 @settings(max_examples=20, deadline=None)
 @given(
-    batches=st.lists(
-        st.dictionaries(st.integers(0, 5), st.one_of(st.none(), st.floats(allow_nan=True))), max_size=5
-    )
+    batches=st.lists(st.dictionaries(st.integers(0, 5), st.one_of(st.none(), st.floats(allow_nan=True))), max_size=5)
 )
 def test_however_points_arrive_the_first_finite_value_of_an_epoch_is_stored(detr, batches):
     space = detr.space()
-    created = study.create(
-        InMemoryStorage(), "s", Metric("m", Direction.MINIMIZE), space, attributes=SETTINGS
-    )
+    created = study.create(InMemoryStorage(), "s", Metric("m", Direction.MINIMIZE), space, attributes=SETTINGS)
     study.ask(created, space)
     expected: dict[int, float] = {}
     for points in batches:

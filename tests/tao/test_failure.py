@@ -114,8 +114,7 @@ def test_any_text_has_a_diagnosis(log: str, failures: list[str], code: int | Non
 def test_a_log_is_cut_at_both_kinds_of_line_end_and_loses_its_colours(tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
     path.write_bytes(
-        b"\x1b[38;20mstart\x1b[0m\nEpoch 1:  10%|#\rEpoch 1:  20%|##\r\n\n"
-        b"  \x1b[1mRuntimeError: x\x1b[0m\r\xff half"
+        b"\x1b[38;20mstart\x1b[0m\nEpoch 1:  10%|#\rEpoch 1:  20%|##\r\n\n  \x1b[1mRuntimeError: x\x1b[0m\r\xff half"
     )
     assert failure.tail(path) == [
         "start",

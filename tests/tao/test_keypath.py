@@ -17,9 +17,7 @@ trees = st.dictionaries(
     st.sampled_from("abcd"),
     st.recursive(
         scalars,
-        lambda inner: (
-            st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abcd"), inner, max_size=3)
-        ),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),
     ),
     max_size=4,
 )

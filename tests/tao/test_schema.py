@@ -26,13 +26,9 @@ nodes = st.dictionaries(
         | st.booleans()
         | st.integers(-5, 5)
         | st.floats()
-        | st.sampled_from(
-            ["int", "float", "list", "null", "collection", "> 0", "> depends_on", "/ 8", "a,b", "TRUE"]
-        )
+        | st.sampled_from(["int", "float", "list", "null", "collection", "> 0", "> depends_on", "/ 8", "a,b", "TRUE"])
         | st.text(max_size=5),
-        lambda inner: (
-            st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "enum", "x"]), inner)
-        ),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "enum", "x"]), inner),
         max_leaves=6,
     ),
 )

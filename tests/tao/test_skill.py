@@ -60,9 +60,7 @@ def test_data_sources_are_plain_or_have_parts() -> None:
     many, plain = skill.load(BANK / "tao-train-toy").action("train").data_sources
     files = {"image_dir": "images.tar.gz", "json_file": "annotations.json"}
     assert many == DataSource("dataset.train", "train_datasets", True, files, as_list=True)
-    assert plain == DataSource(
-        "dataset.val.json_file", "eval_dataset", False, {"": "annotations.json"}, optional=True
-    )
+    assert plain == DataSource("dataset.val.json_file", "eval_dataset", False, {"": "annotations.json"}, optional=True)
 
 
 def test_schema_and_template_are_read_when_asked_for() -> None:
@@ -122,16 +120,12 @@ def test_a_missing_schema_or_template_is_told_as_such(bank: Path, file: str) -> 
     with pytest.raises(SkillError) as caught:
         _ = toy.schema("train"), toy.template("train")
     assert caught.value.message == (
-        "AutoML is enabled for toy, but it is not runnable until its schemas are generated: "
-        + file
-        + " is missing"
+        "AutoML is enabled for toy, but it is not runnable until its schemas are generated: " + file + " is missing"
     )
 
 
 def test_without_automl_the_missing_file_is_named_too(bank: Path) -> None:
-    replace(
-        bank / "tao-train-toy/references/skill_info.yaml", "automl_enabled: true", "automl_enabled: false"
-    )
+    replace(bank / "tao-train-toy/references/skill_info.yaml", "automl_enabled: true", "automl_enabled: false")
     toy = skill.find("toy", bank)
     assert not toy.automl_enabled
     with pytest.raises(SkillError, match=r"^toy is not runnable .*export\.schema\.json is missing"):

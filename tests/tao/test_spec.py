@@ -150,16 +150,12 @@ def test_parameters_stand_over_overrides_over_the_template() -> None:
 
 def test_a_key_is_set_before_the_keys_below_it() -> None:
     overrides = {"data.train[1].dir": "/c", "data.train": [{"dir": "/a"}, {"dir": "/b"}]}
-    assert spec.build({"data": {"train": []}}, overrides, {}) == {
-        "data": {"train": [{"dir": "/a"}, {"dir": "/c"}]}
-    }
+    assert spec.build({"data": {"train": []}}, overrides, {}) == {"data": {"train": [{"dir": "/a"}, {"dir": "/c"}]}}
 
 
 def test_a_mapping_is_merged_into_the_mapping_it_meets() -> None:
     template = {"data": {"val": {"kind": "OD", "dir": ""}}}
-    assert spec.build(template, {"data.val": {"dir": "/a"}}, {}) == {
-        "data": {"val": {"kind": "OD", "dir": "/a"}}
-    }
+    assert spec.build(template, {"data.val": {"dir": "/a"}}, {}) == {"data": {"val": {"kind": "OD", "dir": "/a"}}}
 
 
 def test_a_path_through_a_value_is_refused() -> None:

@@ -30,9 +30,7 @@ def line(message: str, status: str = "RUNNING", **more: Any) -> dict[str, Any]:
 
 
 def epoch(number: int, **more: Any) -> dict[str, Any]:
-    return {"epoch": number, "step": 10 * (number + 1), "max_epoch": 2} | line(
-        "Training loop in progress", **more
-    )
+    return {"epoch": number, "step": 10 * (number + 1), "max_epoch": 2} | line("Training loop in progress", **more)
 
 
 def maps(progress: Progress) -> dict[int, Any]:
@@ -54,9 +52,7 @@ def maps(progress: Progress) -> dict[int, Any]:
         ("fail_fnf", {}, None, False),
     ],
 )
-def test_each_epoch_has_its_own_metrics(
-    name: str, points: dict[int, str], last: int | None, finished: bool
-) -> None:
+def test_each_epoch_has_its_own_metrics(name: str, points: dict[int, str], last: int | None, finished: bool) -> None:
     progress = sample(name)
     assert maps(progress) == points
     assert progress.last_epoch == last
@@ -164,9 +160,7 @@ def test_a_broken_line_is_passed_over(tmp_path: Path, broken: bytes) -> None:
         | st.dictionaries(st.text(max_size=3), st.floats() | st.integers() | st.lists(st.none())),
     )
 )
-def test_no_json_object_stops_the_reader(
-    tmp_path_factory: pytest.TempPathFactory, entry: dict[str, Any]
-) -> None:
+def test_no_json_object_stops_the_reader(tmp_path_factory: pytest.TempPathFactory, entry: dict[str, Any]) -> None:
     path = tmp_path_factory.mktemp("status") / "status.json"
     chunk = status.read(written(path, entry, entry))
     assert len(chunk.lines) == 2

@@ -1,0 +1,246 @@
+"""What a user can get wrong: one sentence, a tip, the right exit code, and nothing changed on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli import study_on_disk
+from PIL import Image
+
+from tao_automl.layout import skills_dir
+from tao_automl.lock import StudyLock
+
+RUN = ("run", "--model", "dino")
+
+
+@pytest.fixture
+def coco(tmp_path: Path) -> Path:
+    """A sound COCO directory of two images, category ids 1 and 3."""
+    folder = tmp_path / "data"
+    (folder / "images").mkdir(parents=True)
+    for number in (1, 2, 3, 4):
+        Image.new("RGB", (32, 32)).save(folder / "images" / f"{number}.png")
+    write(folder, document())
+    return folder
+
+
+def document(**changed: Any) -> dict[str, Any]:
+    images = [{"id": n, "file_name": f"{n}.png", "width": 32, "height": 32} for n in (1, 2, 3, 4)]
+    boxes = [
+        {"id": n, "image_id": n, "category_id": 1 if n < 3 else 3, "bbox": [2, 2, 9, 9], "area": 81, "iscrowd": 0}
+        for n in (1, 2, 3, 4)
+    ]
+    return {
+        "images": images,
+        "annotations": boxes,
+        "categories": [{"id": 1, "name": "a"}, {"id": 3, "name": "b"}],
+    } | changed
+
+
+def write(folder: Path, content: Any) -> None:
+    text = content if isinstance(content, str) else json.dumps(content)
+    (folder / "annotations.json").write_text(text, encoding="utf-8")
+
+
+def refused(said: Any, code: int, *named: str) -> None:
+    """One sentence, perhaps with a tip, which names the thing."""
+    assert said.code == code, said
+    lines = said.err.splitlines()
+    assert lines[0].startswith("error: "), said.err
+    assert len(lines) <= 2, said.err
+    assert len(lines) == 1 or lines[1].startswith("  tip: ")
+    for word in named:
+        assert word in said.err
+
+
+@pytest.fixture
+def unchanged(tmp_path: Path, files_below: Callable[[Path], dict[str, bytes]]) -> Any:
+    """Fails the test if anything below its folder changes."""
+
+    def everything() -> tuple[dict[str, bytes], list[Path]]:
+        return files_below(tmp_path), sorted(tmp_path.rglob("*"))
+
+    class Guard:
+        before: Any = None
+
+        def __enter__(self) -> None:
+            self.before = everything()
+
+        def __exit__(self, *_error: object) -> None:
+            assert everything() == self.before
+
+    return Guard()
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("run",), ("no model is named", "--model")),
+        (("run", "--model", "dnio"), ("no model 'dnio'", "dino")),
+        ((*RUN, "--metric", "val_map50"), ("val_map50", "val_mAP50")),
+        ((*RUN, "--algorithm", "tpa"), ("tpa", "tpe")),
+        ((*RUN, "--pruner", "mediam"), ("mediam", "median")),
+        ((*RUN, "--runtime", "standing"), ("standing", "standin")),
+        ((*RUN, "--trials", "0"), ("--trials 0", "below 1")),
+        ((*RUN, "--trials", "ten"), ("--trials ten", "whole number")),
+        ((*RUN, "--time", "soon"), ("--time soon", "duration")),
+        ((*RUN, "--name", "a/b"), ("--name a/b",)),
+        ((*RUN, "--set", "train.optim.lrr=1"), ("train.optim.lrr", "train.optim.lr")),
+        ((*RUN, "--set", "train.num_epochs=many"), ("train.num_epochs", "many")),
+        ((*RUN, "--set", "results_dir=/x"), ("results_dir",)),
+        ((*RUN, "--search", "train.optim.lr=1e-3..1e-5"), ("train.optim.lr", "1e-05..0.001")),
+        ((*RUN, "--search", "train.optim.lr=-1..1"), ("train.optim.lr", "-1")),
+        ((*RUN, "--search", "train.optim.lr=fast"), ("train.optim.lr",)),
+        ((*RUN, "--search", "dataset.batchsize"), ("dataset.batchsize", "dataset.batch_size")),
+        ((*RUN, "--keep", "train.optim.lrx"), ("train.optim.lrx", "train.optim.lr")),
+        ((*RUN, "-f", "none.yaml"), ("none.yaml",)),
+        ((*RUN, "--num-classes", "2"), ("dataset.num_classes", "5")),
+        ((*RUN, "--min-free", "900 TiB"), ("free", "921600.0 GiB")),
+        ((*RUN, "--platform", "locl"), ("locl", "local")),
+        (("space", "dnio"), ("dnio", "dino")),
+    ],
+)
+def test_a_wrong_word_is_named_and_nothing_is_made(call, unchanged, words: tuple[str, ...], named) -> None:
+    with unchanged:
+        refused(call(*words), 3 if "--min-free" in words else 2, *named)
+
+
+def test_too_many_gpus_are_refused_before_a_study_exists(script, unchanged, coco: Path) -> None:
+    data = ("--train-data", str(coco), "--val-data", str(coco), "--runtime", "process")
+    with unchanged:
+        refused(script(*RUN, *data, "--gpus", "3", "--set", "dataset.batch_size=1"), 3, "3 GPUs")
+
+
+def test_data_without_a_runtime_falls_back_to_nothing(call, unchanged, coco: Path) -> None:
+    with unchanged:
+        refused(call(*RUN, "--train-data", str(coco), "--val-data", str(coco)), 2, "runtime", "--runtime")
+
+
+def test_training_data_alone_is_refused(call, unchanged, coco: Path) -> None:
+    with unchanged:
+        refused(call(*RUN, "--train-data", str(coco), "--runtime", "standin"), 2, "--val-data")
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("{broken", ("annotations.json:1:2", "broken JSON")),
+        (document(annotations=[]), ("annotations.json", "annotation")),
+        (document(images=[]), ("annotations.json", "images")),
+        (document(categories=[{"id": 1, "name": "a"}]), ("annotations.json", "category")),
+        (
+            document(annotations=[{**document()["annotations"][0], "bbox": [2, 2, 0, 9]}]),
+            ("annotations.json", "annotation 1", "area"),
+        ),
+        (
+            document(images=[{"id": 1, "file_name": "gone.png", "width": 3, "height": 3}], annotations=[]),
+            ("annotations.json",),
+        ),
+    ],
+)
+def test_bad_annotations_are_refused(call, unchanged, coco: Path, content: Any, named) -> None:
+    write(coco, content)
+    data = ("--train-data", str(coco), "--val-data", str(coco), "--runtime", "standin")
+    with unchanged:
+        refused(call(*RUN, *data), 2, *named)
+
+
+@pytest.mark.parametrize("missing", ["images", "annotations.json", ""])
+def test_missing_data_is_named(call, unchanged, coco: Path, missing: str) -> None:
+    path = coco / missing
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    data = ("--train-data", str(coco), "--val-data", str(coco), "--runtime", "standin")
+    with unchanged:
+        refused(call(*RUN, *data), 2, missing or str(coco))
+
+
+def test_too_few_classes_for_the_data_are_refused(call, unchanged, coco: Path) -> None:
+    data = ("--train-data", str(coco), "--val-data", str(coco), "--runtime", "standin")
+    with unchanged:
+        refused(call(*RUN, *data, "--num-classes", "3"), 2, "dataset.num_classes", "category id 3", "4")
+
+
+def test_a_batch_larger_than_the_data_is_refused(call, unchanged, coco: Path) -> None:
+    data = ("--train-data", str(coco), "--val-data", str(coco), "--runtime", "standin")
+    with unchanged:
+        refused(call(*RUN, *data, "--set", "dataset.batch_size=8"), 2, "dataset.batch_size", "4 images")
+
+
+def test_a_study_file_names_its_line(call, unchanged, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("model: dino\ntrails: 3\n")
+    with unchanged:
+        refused(call("run", "-f", "s.yaml"), 2, "s.yaml:2", "trails", "trials")
+
+
+def test_a_foreign_database_is_left_alone(call, unchanged, tmp_path: Path) -> None:
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "studies.db").write_bytes(b"not a database at all" * 100)
+    with unchanged:
+        refused(call(*RUN, "--name", "x"), 2, "studies.db")
+
+
+def test_a_name_of_another_space_is_refused(call, unchanged, tmp_path: Path) -> None:
+    study_on_disk.make(tmp_path / "studies")
+    with unchanged:
+        refused(call(*RUN, "--name", "coco"), 2, "coco")
+
+
+@pytest.mark.parametrize("command", ["resume", "best", "show", "status", "stop"])
+def test_an_unknown_study_has_near_matches(call, unchanged, tmp_path: Path, command: str) -> None:
+    study_on_disk.make(tmp_path / "studies")
+    with unchanged:
+        refused(call(command, "cocos"), 2, "'cocos'", "'coco'")
+
+
+def test_a_locked_study_names_its_driver(call, tmp_path: Path) -> None:
+    paths = study_on_disk.make(tmp_path / "studies")
+    paths.study_file.write_text("schema: 1\nstudy: coco\nsettings:\n  model: {value: dino, from: flag}\n")
+    with StudyLock(paths.lock, "coco"):
+        refused(call("resume", "coco"), 2, "coco", str(os.getpid()))
+
+
+@pytest.fixture
+def bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bank of skills of our own to break."""
+    folder = tmp_path / "bank"
+    shutil.copytree(skills_dir() / "tao-train-dino", folder / "tao-train-dino")
+    monkeypatch.setenv("TAO_AUTOML_SKILLS_DIR", str(folder))
+    return folder / "tao-train-dino"
+
+
+@pytest.mark.parametrize("file", ["schemas/train.schema.json", "references/spec_template_train.yaml"])
+def test_a_model_without_its_schema_or_template_is_enabled_but_not_runnable(
+    call, unchanged, bank: Path, file: str
+) -> None:
+    (bank / file).unlink()
+    with unchanged:
+        refused(call(*RUN), 2, "AutoML is enabled for dino", "not runnable until", file)
+
+
+def test_a_schema_that_does_not_parse_names_file_and_line(call, unchanged, bank: Path) -> None:
+    (bank / "schemas" / "train.schema.json").write_text('{"properties": {\n  oops\n')
+    with unchanged:
+        refused(call(*RUN), 2, "train.schema.json", "2")
+
+
+def test_a_broken_automl_yaml_names_file_and_line(call, unchanged, bank: Path) -> None:
+    path = bank / "automl.yaml"
+    path.write_text(path.read_text() + "surprise: 1\n")
+    with unchanged:
+        refused(call(*RUN), 2, "automl.yaml", "surprise")
+
+
+def test_as_json_an_error_is_one_object_on_stdout(call, unchanged) -> None:
+    with unchanged:
+        said = call("run", "--model", "dnio", "--json")
+    assert said.code == 2
+    error = said.document["error"]
+    assert set(error) == {"code", "message", "tip"}
+    assert "dnio" in error["message"]
+    assert "dino" in error["tip"]

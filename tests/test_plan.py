@@ -1,0 +1,252 @@
+"""The plan: everything is decided and checked before anything starts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tao_automl import plan as plans
+from tao_automl.errors import AutoMLError, SkillError, UsageError
+from tao_automl.execution.job import JobSpec
+from tao_automl.tao import keypath
+from tao_automl.tao import spec as spec_file
+from tests.fakes.tiny import NOW, SKILL, plan, settings
+
+
+@pytest.fixture
+def own_skill(tmp_path: Path) -> Path:
+    """A copy of the tiny skill, to be changed."""
+    return Path(shutil.copytree(SKILL, tmp_path / "skill"))
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def refused(tmp_path: Path, **flags: Any) -> AutoMLError:
+    """The error; a plan that is refused leaves nothing behind."""
+    asked = settings(tmp_path, **flags)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(AutoMLError) as raised:
+        plans.prepare(asked, NOW)
+    assert sorted(tmp_path.rglob("*")) == before
+    return raised.value
+
+
+def test_a_plan_changes_nothing_on_disk(tmp_path):
+    asked = settings(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    plans.prepare(asked, NOW)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_study_without_a_name_is_named_by_model_and_time(tmp_path):
+    assert plan(tmp_path, name=None).name == "tiny-20260102-120000"
+    assert plan(tmp_path).paths.folder == tmp_path / "studies" / "s"
+    assert plan(tmp_path).storage_url == f"sqlite:///{tmp_path}/studies/studies.db"
+    assert plan(tmp_path, storage="sqlite:////x.db").storage_url == "sqlite:////x.db"
+
+
+# The spec of a trial
+
+
+def test_a_trial_spec_is_the_full_template_with_what_was_chosen(tmp_path):
+    made = plan(tmp_path, epochs=5, set="train.optim.weight_decay=0.01")
+    paths = made.plan.paths.attempt(3, 2) if hasattr(made, "plan") else made.paths.attempt(3, 2)
+    full = plans.trial_spec(made, {"train.optim.lr": 3e-4}, paths)
+    template = made.skill.template("train")
+    assert set(keypath.flatten(full)) == set(keypath.flatten(template))
+    assert {path for path in keypath.flatten(full) if keypath.get(full, path) != keypath.get(template, path)} == {
+        "results_dir",
+        "dataset.num_classes",
+        "dataset.eval_class_ids",
+        "dataset.train",
+        "dataset.val.image_dir",
+        "dataset.val.json_file",
+        "train.num_epochs",
+        "train.precision",
+        "train.optim.lr",
+        "train.optim.weight_decay",
+    }
+    assert full["train"]["optim"] == {"optimizer": "AdamW", "lr": 3e-4, "weight_decay": 0.01}
+    assert full["results_dir"] == str(tmp_path / "studies" / "s" / "trials" / "0003" / "attempt-2")
+    assert spec_file.load(spec_file.dump(full)) == full
+
+
+def test_what_was_set_is_the_centre_of_the_search(tmp_path):
+    made = plan(tmp_path, set="train.optim.lr=1e-3")
+    assert plans.first_spec(made)["train"]["optim"]["lr"] == 1e-3
+    lr = next(item for item in made.space.as_dict()["searched"] if item["path"] == "train.optim.lr")
+    assert lr["low"] < 1e-3 < lr["high"]
+
+
+def test_a_job_is_the_action_with_its_spec_in_a_folder_of_its_own(tmp_path):
+    made = plan(tmp_path, gpus=2)
+    job = plans.trial_job(made, 12, 3)
+    assert job.id == "s-0012-3"
+    assert job.folder == made.paths.attempt(12, 3).folder
+    assert job.command == ("tiny", "train", "-e", str(job.folder / "spec.yaml"))
+    assert (job.action, job.image, job.runtime, job.gpus) == ("train", "registry.example/tiny:1", "process", 2)
+
+
+def test_a_folder_with_spaces_is_one_word_of_the_command(tmp_path):
+    made = plan(tmp_path, studies_dir=str(tmp_path / "my studies"))
+    assert plans.trial_job(made, 0, 1).command[-1] == str(tmp_path / "my studies/s/trials/0000/attempt-1/spec.yaml")
+
+
+def test_what_is_written_is_enough_to_run_the_job_by_hand(tmp_path):
+    made = plan(tmp_path, studies_dir=str(tmp_path / "my studies"))
+    paths, job = made.paths.attempt(0, 1), plans.trial_job(made, 0, 1)
+    plans.write_job(paths, job, plans.first_spec(made))
+    assert spec_file.load(paths.spec.read_text()) == plans.first_spec(made)
+    assert JobSpec.from_json(paths.job.read_text()) == job
+    assert f"exec tiny train -e '{paths.spec}'" in paths.run_sh.read_text()
+    assert os.access(paths.run_sh, os.X_OK)
+    assert sorted(path.name for path in paths.folder.iterdir()) == ["job.json", "run.sh", "spec.yaml"]
+
+
+# The search
+
+
+def test_the_default_parameters_of_the_model_are_searched(tmp_path):
+    searched = plan(tmp_path).space.as_dict()["searched"]
+    assert [item["path"] for item in searched] == ["train.optim.lr", "train.optim.weight_decay"]
+    assert [item["origin"] for item in searched] == ["role: learning rate", "role: weight decay"]
+
+
+def test_flags_narrow_widen_and_end_the_search(tmp_path):
+    made = plan(
+        tmp_path, search=["train.optim.lr=1e-4..1e-3:log", "train.precision=fp32,bf16"], keep="train.optim.weight_decay"
+    )
+    shown = made.space.as_dict()
+    lr, precision = shown["searched"]
+    assert (lr["path"], lr["low"], lr["high"], lr["log"]) == ("train.optim.lr", 1e-4, 1e-3, True)
+    assert (precision["path"], precision["choices"]) == ("train.precision", ["fp32", "bf16"])
+    assert [(item["path"], item["why"]) for item in shown["kept"]] == [("train.optim.weight_decay", "flag: keep")]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"search": "train.optim.lrr=1..2"}, "train.optim.lrr"),
+        ({"search": "train.optim.lr=1e-3..1e-5"}, "train.optim.lr"),
+        ({"search": "train.optim.lr=low..high"}, "train.optim.lr"),
+        ({"search": "train.optim.lr=-1..1"}, "train.optim.lr"),
+        ({"keep": "train.optim.lrr"}, "train.optim.lrr"),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused(tmp_path, flags, said):
+    error = refused(tmp_path, **flags)
+    assert isinstance(error, UsageError)
+    assert said in error.message
+    assert error.tip
+
+
+def test_with_the_policy_off_one_plain_training_is_planned(tmp_path):
+    made = plan(tmp_path, automl_policy="off", search="train.optim.lr=1e-4..1e-3", trials=10, parallel=4)
+    assert (made.trials, made.parallel) == (1, 1)
+    shown = made.space.as_dict()
+    assert shown["searched"] == []
+    assert {(item["path"], item["why"]) for item in shown["kept"]} == {
+        ("train.optim.lr", plans.OFF),
+        ("train.optim.weight_decay", plans.OFF),
+    }
+    assert plans.first_spec(made)["train"]["optim"]["lr"] == 2e-4
+
+
+def test_a_model_that_is_not_enabled_is_trained_only_with_the_policy_off(tmp_path, own_skill):
+    change(own_skill / "references" / "skill_info.yaml", "automl_enabled: true", "automl_enabled: false")
+    error = refused(tmp_path, skill_dir=str(own_skill))
+    assert isinstance(error, SkillError)
+    assert error.message == "model 'tiny' is not enabled for AutoML"
+    assert "--automl-policy off" in error.tip
+    assert plan(tmp_path, skill_dir=str(own_skill), automl_policy="off").trials == 1
+
+
+@pytest.mark.parametrize("file", ["schemas/train.schema.json", "references/spec_template_train.yaml"])
+def test_a_model_without_schema_or_template_is_enabled_but_not_runnable(tmp_path, own_skill, file):
+    (own_skill / file).unlink()
+    error = refused(tmp_path, skill_dir=str(own_skill))
+    assert isinstance(error, SkillError)
+    assert "not runnable until" in error.message
+    assert Path(file).name in error.message
+
+
+# The metric
+
+
+def test_the_metric_has_the_direction_that_the_model_states(tmp_path):
+    assert plan(tmp_path).metric.maximizes
+    assert not plan(tmp_path, metric="val_loss").metric.maximizes
+    assert not plan(tmp_path, direction="minimize").metric.maximizes
+
+
+# Data and runtime
+
+
+def test_data_without_a_runtime_falls_back_to_nothing(tmp_path):
+    error = refused(tmp_path, runtime=None)
+    assert (error.exit_code, error.code) == (2, "runtime-missing")
+    assert "--runtime process" in error.tip
+
+
+def test_a_runtime_without_data_falls_back_to_nothing(tmp_path):
+    assert "training needs --train-data" in refused(tmp_path, train_data=None, val_data=None).message
+
+
+def test_a_stand_in_with_data_trains_on_that_data(tmp_path):
+    made = plan(tmp_path, runtime="standin")
+    assert not made.embedded
+    assert keypath.get(made.launch.spec, "dataset.val.image_dir") == str(tmp_path / "val" / "images")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"val_data": None}, "--val-data"),
+        ({"train_data": "nowhere"}, "nowhere"),
+        ({"num_classes": 2}, "category id 2"),
+        ({"set": "dataset.batch_size=4"}, "more than the 3 images"),
+        ({"set": "train.optim.lrr=1"}, "train.optim.lrr"),
+        ({"set": "train.num_epochs=many"}, "train.num_epochs"),
+        ({"runtime": "proces"}, "proces"),
+        ({"algorithm": "tpee"}, "tpee"),
+        ({"pruner": "medain"}, "medain"),
+        ({"metric": "val_map50"}, "val_map50"),
+    ],
+)
+def test_whatever_is_asked_wrongly_is_one_sentence_with_a_tip(tmp_path, flags, said):
+    error = refused(tmp_path, **flags)
+    assert error.exit_code == 2
+    assert said in error.message
+    assert "\n" not in error.message
+    assert error.tip
+
+
+def test_a_model_is_found_by_its_name(tmp_path, own_skill, monkeypatch):
+    monkeypatch.setenv("TAO_AUTOML_SKILLS_DIR", str(own_skill.parent))
+    assert plan(tmp_path, skill_dir=None, model="tiny").skill.folder == own_skill
+    assert "'tiny'" in refused(tmp_path, skill_dir=None, model="tinny").tip
+    assert refused(tmp_path, skill_dir=None, model=None).message == "no model is named"
+
+
+def test_the_last_word_may_refuse_a_plan(tmp_path):
+    def refuse(made: plans.Plan) -> None:
+        raise UsageError(f"no {made.name}")
+
+    with pytest.raises(UsageError, match="no s"):
+        plans.prepare(settings(tmp_path), datetime(2026, 1, 1), refuse)
+
+
+def test_the_number_of_epochs_cannot_be_searched(tmp_path):
+    """A trial is over when its last epoch is: all have the same."""
+    error = refused(tmp_path, search="train.num_epochs=2..5")
+    assert error.message.endswith("it must be the same in every trial")
+    assert "train.num_epochs" in error.message
