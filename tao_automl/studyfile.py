@@ -86,7 +86,7 @@ def _layer(path: Path, where: str) -> Layer:
     if data is None:
         data = {}
     if not isinstance(data, dict):
-        raise ConfigError(f"{path}: a mapping of settings is expected", tip="for example `model: dino`")
+        raise ConfigError(f"{path}: a mapping of settings is expected", tip="for example `trials: 20`")
     return Layer(where, data, lambda name: f"{path}:{locate(name)}")
 
 

@@ -59,7 +59,7 @@ def test_a_study_without_a_name_is_named_by_model_and_time(tmp_path):
 
 def test_a_trial_spec_is_the_full_template_with_what_was_chosen(tmp_path):
     made = plan(tmp_path, epochs=5, set="train.optim.weight_decay=0.01")
-    paths = made.plan.paths.attempt(3, 2) if hasattr(made, "plan") else made.paths.attempt(3, 2)
+    paths = made.paths.attempt(3, 2)
     full = plans.trial_spec(made, {"train.optim.lr": 3e-4}, paths)
     template = made.skill.template("train")
     assert set(keypath.flatten(full)) == set(keypath.flatten(template))

@@ -24,10 +24,9 @@ GOOD = Script([0.3, 0.5, 0.4, 0.6])
 SCRIPTS = [
     GOOD,
     Script([0.9], exit_code=1, finishes=False),
-    GOOD,
+    Script([0.3, 0.5, 0.8, 0.6]),
     GOOD,
     Script([0.1, 0.1, 0.1, 0.1], stop_s=3.0),
-    Script([0.3, 0.5, 0.8, 0.6]),
 ]
 PAUSES_S = (0.0, 15.0, 1000.0)  # nobody drives: nothing happens, an epoch passes, all jobs end
 EPOCH_S = 10.0
@@ -43,7 +42,7 @@ _numbers = itertools.count()
 
 
 def study(folder: Path, trials: int = len(SCRIPTS)) -> Bench:
-    """Six trials, two at a time: one fails, one is so poor that it is pruned, the last one is the best."""
+    """Five trials, two at a time: one fails, one is the best, one is so poor that it is pruned."""
     made = plan(
         folder,
         studies_dir=str(folder / str(next(_numbers))),
@@ -78,10 +77,10 @@ def assert_as_if_nothing_had_happened(bench: Bench, attempts: int = 1) -> None:
     trials = bench.trials
     assert [trial.number for trial in trials] == list(range(len(SCRIPTS)))
     assert bench.states[4] in ("PRUNED", "COMPLETE")  # what is read again never prunes
-    assert bench.states[:4] + bench.states[5:] == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
-    assert [trials[number].value for number in (0, 2, 3, 5)] == [0.6, 0.6, 0.6, 0.8]
-    assert trials[5].intermediate_values == {0: 0.3, 1: 0.5, 2: 0.8, 3: 0.6}
-    assert sorted(bench.storage.told) == [trial._trial_id for trial in trials], "told once each"
+    assert bench.states[:4] == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
+    assert [trials[number].value for number in (0, 2, 3)] == [0.6, 0.8, 0.6]
+    assert trials[2].intermediate_values == {0: 0.3, 1: 0.5, 2: 0.8, 3: 0.6}
+    assert sorted(bench.storage.told) == [trial.number for trial in trials], "told once each"
     assert bench.machines.running == []
     assert bench.machines.most_at_once <= 2
     started = Counter(name.rsplit("-", 1)[0] for name in bench.machines.jobs)
@@ -98,9 +97,9 @@ def _assert_files(bench: Bench) -> None:
             trial.user_attrs[attributes.VALUES]
         )
     kept = {path.parts[-4] for path in bench.plan.paths.trials.rglob("model_epoch_*.pth")}
-    assert kept == {"0000", "0002", "0005"}, "the best checkpoints of the top 3 trials"
+    assert kept == {"0000", "0002", "0003"}, "the best checkpoints of the top 3 trials"
     link = bench.plan.paths.best / "model_epoch_002_step_00030.pth"
-    assert link.resolve().parts[-4:-2] == ("0005", f"attempt-{bench.trials[5].user_attrs[attributes.ATTEMPT]}")
+    assert link.resolve().parts[-4:-2] == ("0002", f"attempt-{bench.trials[2].user_attrs[attributes.ATTEMPT]}")
     assert link.exists()
     finished = Counter(event["trial"] for event in bench.events("trial_finished"))
     assert max(finished.values()) == 1
@@ -114,6 +113,7 @@ def test_without_a_kill(folder):
     assert_as_if_nothing_had_happened(made)
 
 
+@pytest.mark.slow
 def test_a_driver_may_die_before_any_of_its_effects(folder):
     for effects in itertools.count():
         made = study(folder)
@@ -126,8 +126,8 @@ def test_a_driver_may_die_before_any_of_its_effects(folder):
     assert effects > 100
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(lines=st.integers(0, 4300), pause_s=st.sampled_from(PAUSES_S))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(lines=st.integers(0, 3600), pause_s=st.sampled_from(PAUSES_S))
 @example(lines=0, pause_s=0.0)
 def test_a_driver_may_die_at_any_line(folder, lines, pause_s):
     made = study(folder)
@@ -139,7 +139,7 @@ def test_a_driver_may_die_at_any_line(folder, lines, pause_s):
     assert_as_if_nothing_had_happened(made)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from(PAUSES_S)), min_size=2, max_size=6))
 def test_several_drivers_may_die_one_after_the_other(folder, deaths):
     made = study(folder)

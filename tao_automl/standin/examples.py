@@ -1,8 +1,10 @@
-"""COCO sets in memory: every image at one working size, the boxes as they were annotated."""
+"""Images of COCO sources at one working size, with their annotated boxes in original pixels."""
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,84 +16,121 @@ from PIL import Image
 
 from tao_automl.standin.coco_map import Truth
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
-Source = tuple[Path, Path]  # image folder, annotation file
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp")
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Images (n, side, side, 3) and what is on them. `size` (n, 2) is their own width and height in pixels.
+    """A set of images. An image's number is its row here; `truth.image` holds such numbers.
 
-    `truth.image` counts the images from 0; boxes are in the images' own pixels.
+    images: (n, side, side, 3), stretched to a square.
+    sizes: (n, 2), original width and height in pixels.
+    truth: boxes in original pixels.
+    categories: the ids that the annotation files name, sorted.
     """
 
     images: NDArray[np.uint8]
-    size: NDArray[np.float64]
+    sizes: NDArray[np.float64]
     truth: Truth
+    categories: tuple[int, ...]
 
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def head(self, count: int) -> Examples:
-        """The first images with their boxes."""
-        boxes = self.truth
-        keep = boxes.image < count
-        truth = Truth(boxes.image[keep], boxes.category[keep], boxes.box[keep], boxes.area[keep], boxes.crowd[keep])
-        return Examples(self.images[:count], self.size[:count], truth)
-
-
-def count(sources: Sequence[Source]) -> int:
-    """Images in the annotation files."""
-    return sum(len(_document(path)["images"]) for _, path in sources)
+    def head(self, number: int) -> Examples:
+        """The first `number` images."""
+        kept = self.truth.image < number
+        truth = Truth(
+            self.truth.image[kept],
+            self.truth.category[kept],
+            self.truth.box[kept],
+            self.truth.area[kept],
+            self.truth.crowd[kept],
+        )
+        return Examples(self.images[:number], self.sizes[:number], truth, self.categories)
 
 
-def load(sources: Sequence[Source], side: int) -> Examples:
-    """Read COCO sets, one after the other.
+def count(sources: Sequence[tuple[Path, Path]]) -> int:
+    """How many images the annotation files list.
 
     Raises:
-        FileNotFoundError: an annotation file or an image is not there.
+        FileNotFoundError: an annotation file is not there.
+        ValueError: it is not COCO.
+    """
+    return sum(len(_document(annotations)["images"]) for _, annotations in sources)
+
+
+def load(sources: Sequence[tuple[Path, Path]], side: int) -> Examples:
+    """Read (image folder, annotation file) pairs.
+
+    Raises:
+        FileNotFoundError: a folder, a file or a listed image is not there.
+        ValueError: an annotation file is not COCO.
+        OSError: an image cannot be read.
     """
     paths: list[Path] = []
-    rows: list[tuple[int, int, list[float], float, bool]] = []
-    for folder, file in sources:
-        document = _document(file)
-        number = {image["id"]: len(paths) + place for place, image in enumerate(document["images"])}
+    boxes: list[dict[str, Any]] = []
+    categories: set[int] = set()
+    for folder, annotations in sources:
+        _require(folder)
+        document = _document(annotations)
+        numbers = {image["id"]: len(paths) + row for row, image in enumerate(document["images"])}
         paths += [folder / image["file_name"] for image in document["images"]]
-        for entry in document["annotations"]:
-            box = [float(value) for value in entry["bbox"]]
-            area = float(entry.get("area", box[2] * box[3]))
-            crowd = bool(entry.get("iscrowd", 0))
-            rows.append((number[entry["image_id"]], int(entry["category_id"]), box, area, crowd))
-    pictures = images_only(paths, side)
-    truth = Truth(
-        image=np.array([row[0] for row in rows], dtype=np.int64),
-        category=np.array([row[1] for row in rows], dtype=np.int64),
-        box=np.array([row[2] for row in rows], dtype=np.float64).reshape(-1, 4),
-        area=np.array([row[3] for row in rows], dtype=np.float64),
-        crowd=np.array([row[4] for row in rows], dtype=bool),
-    )
-    return Examples(pictures.images, pictures.size, truth)
+        boxes += [
+            {**box, "image": numbers[box["image_id"]]}
+            for box in document.get("annotations", [])
+            if box["image_id"] in numbers
+        ]
+        categories |= {int(category["id"]) for category in document.get("categories", [])}
+    images, sizes = _read(paths, side)
+    return Examples(images, sizes, _truth(boxes), tuple(sorted(categories)))
 
 
 def images_only(paths: Sequence[Path], side: int) -> Examples:
-    """Images without annotations.
+    """Images without annotations, numbered in the order of `paths`.
 
     Raises:
-        FileNotFoundError: one is not there.
+        FileNotFoundError: an image is not there.
+        OSError: an image cannot be read.
     """
-    images = np.zeros((len(paths), side, side, 3), dtype=np.uint8)
-    size = np.ones((len(paths), 2))
-    for number, path in enumerate(paths):
-        if not path.exists():
-            raise FileNotFoundError(f"[Errno 2] No such file or directory: '{path}'")
-        with Image.open(path) as image:
-            size[number] = image.size
-            images[number] = np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR))
-    none = np.zeros(0)
-    nothing = Truth(none.astype(int), none.astype(int), none.reshape(0, 4), none, none.astype(bool))
-    return Examples(images, size, nothing)
+    images, sizes = _read(paths, side)
+    return Examples(images, sizes, _truth([]), ())
+
+
+def _require(path: Path) -> None:
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
 
 def _document(path: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    _require(path)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+    if not isinstance(document, dict) or not isinstance(document.get("images"), list):
+        raise ValueError(f"{path} is not a COCO annotation file: it has no list of images")
     return document
+
+
+def _read(paths: Sequence[Path], side: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    images = np.zeros((len(paths), side, side, 3), dtype=np.uint8)
+    sizes = np.zeros((len(paths), 2))
+    for row, path in enumerate(paths):
+        _require(path)
+        with Image.open(path) as file:
+            sizes[row] = file.size
+            image = file.convert("RGB")
+        if image.size != (side, side):
+            image = image.resize((side, side), Image.Resampling.BILINEAR)
+        images[row] = np.asarray(image)
+    return images, sizes
+
+
+def _truth(boxes: Sequence[dict[str, Any]]) -> Truth:
+    corners = np.array([box["bbox"] for box in boxes], dtype=np.float64).reshape(-1, 4)
+    areas = [box.get("area", box["bbox"][2] * box["bbox"][3]) for box in boxes]
+    return Truth(
+        np.array([box["image"] for box in boxes], dtype=np.int64),
+        np.array([box["category_id"] for box in boxes], dtype=np.int64),
+        corners,
+        np.array(areas, dtype=np.float64),
+        np.array([bool(box.get("iscrowd", 0)) for box in boxes], dtype=np.bool_),
+    )

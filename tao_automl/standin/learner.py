@@ -1,128 +1,240 @@
-"""Learns to detect: epochs over COCO examples, validation, and a state that goes on bit for bit."""
+"""Trains the grid detector on examples, scores it and finds boxes with it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_automl.standin import augment, coco_map, grid, network
-from tao_automl.standin.augment import Views
-from tao_automl.standin.coco_map import Detections, Scores
+from tao_automl.standin import coco_map, losses
 from tao_automl.standin.examples import Examples
-from tao_automl.standin.network import Floats
-from tao_automl.standin.optim import Optimizer
+from tao_automl.standin.network import BOX, STRIDE, Network, Plan
+from tao_automl.standin.optim import Optimizer, clip
 from tao_automl.standin.recipe import Recipe
 
-SIDE = 64  # pixels of the working size
-CELLS = SIDE // grid.CELL
-VALIDATION_BATCH = 16
-MEAN, SPREAD = 118.0, 64.0  # of a pixel
-OnBatch = Callable[[int, int, float], None]  # batches done, of, loss
+Array = NDArray[Any]
+
+SIDE = 96  # pixels: images are stretched to this
+GRID = SIDE // STRIDE
+# A network this small takes larger steps than the one whose rates the spec means.
+RATE = {"AdamW": 2.0, "SGD": 500.0}
+STEMS = {"tiny": 16, "small": 20, "base": 28, "large": 32, "resnet_34": 20, "b0": 16, "b1": 20}
+FLOOR = 0.01  # score: boxes below are not listed
+SAME = 0.5  # IoU of two boxes of a class that are taken for one object
+LISTED = 100  # boxes an image: more are not looked at by the COCO rule
+CHUNK = 16  # images at a time where no batch size is asked for
+
+
+def plan(recipe: Recipe, num_classes: int) -> Plan:
+    """The network's sizes; 256 channels and 6 + 6 layers of the spec are 48 channels and 2 + 2 layers here."""
+    stem = next((width for word, width in STEMS.items() if word in recipe.backbone), 16)
+    width = min(64, max(8, recipe.hidden_dim * 3 // 16))
+    enc, dec = (1 + (layers >= 4) + (layers >= 8) for layers in (recipe.enc_layers, recipe.dec_layers))
+    return Plan(stem, width, enc, dec, num_classes)
 
 
 class Learner:
-    """A network with its optimizer. The same recipe, seed and examples give the same bits."""
+    """A detector in training. The same recipe, classes, seed and examples give the same weights, bit by bit.
+
+    `step` counts the optimizer's steps so far.
+
+    Raises:
+        ValueError: the recipe's optimizer is not known.
+    """
 
     def __init__(self, recipe: Recipe, num_classes: int, seed: int) -> None:
         self._recipe = recipe
-        self._seed = seed
-        self._plan = network.layers(recipe.width, recipe.context, recipe.hidden, grid.CLASSES + num_classes)
-        self._weights = network.initial(self._plan, np.random.default_rng(seed))
-        self._weights["head.1.bias"][0] = -2.0  # most cells are empty
-        self._optimizer = Optimizer(recipe, self._weights)
+        self._classes = num_classes
+        self._seed = seed % 2**32
+        self._network = Network(plan(recipe, num_classes), np.random.default_rng((self._seed, 0)))
+        self._coefficients = losses.Coefficients(
+            recipe.cls_loss_coef, recipe.bbox_loss_coef, recipe.giou_loss_coef, recipe.focal_alpha
+        )
+        rates, decays = self._groups()
+        self._optimizer = Optimizer(recipe.optimizer, rates, decays, recipe.momentum)
 
     @property
     def step(self) -> int:
-        """Optimizer steps so far."""
-        return self._optimizer.step
+        return self._optimizer.steps
+
+    def _groups(self) -> tuple[Array, Array]:
+        """Learning rate and weight decay of each weight; biases do not decay."""
+        recipe = self._recipe
+        rates, decays = (np.zeros_like(self._network.weights) for _ in range(2))
+        factor = RATE.get(recipe.optimizer, 1.0)
+        backbone = (recipe.lr_backbone, recipe.lr_backbone)
+        if recipe.backbone.startswith("vit"):  # TAO: the deeper the layer, the smaller its rate
+            backbone = (recipe.lr * recipe.layer_decay_rate**2, recipe.lr * recipe.layer_decay_rate)
+        for name, view in self._network.views(rates):
+            group, place = name.split(".")[:2]
+            view[:] = factor * (backbone[int(place)] if group == "backbone" else recipe.lr)
+        for name, view in self._network.views(decays):
+            view[:] = recipe.weight_decay if name.endswith("weight") else 0.0
+        return rates, decays
 
     def batches(self, examples: Examples) -> int:
-        """Steps of an epoch; what is left over of the images waits for another epoch."""
-        return max(1, len(examples) // self._recipe.batch_size)
+        """Batches an epoch; images that do not fill one are left for another epoch."""
+        return max(1, len(examples.images) // max(1, self._recipe.batch_size))
 
-    def train_epoch(self, examples: Examples, epoch: int, on_batch: OnBatch | None = None, skip: int = 0) -> float:
-        """Train through an epoch, without its first `skip` batches. Returns the mean loss; NaN if it diverged."""
-        rng = np.random.default_rng((self._seed, epoch))
-        order = rng.permutation(len(examples))
-        views = augment.draw(rng, len(examples), self._recipe.flip)
-        total, of = 0.0, self.batches(examples)
-        for batch in range(skip, of):
-            chosen = order[batch * self._recipe.batch_size : (batch + 1) * self._recipe.batch_size]
-            with np.errstate(all="ignore"):
-                loss = self._train_batch(examples, chosen, views.of(chosen), epoch)
-            total += loss
-            if on_batch is not None:
-                on_batch(batch + 1, of, loss)
-        return total / max(1, of - skip)
+    def train_epoch(
+        self,
+        examples: Examples,
+        epoch: int,
+        on_batch: Callable[[int, int, float], None] | None = None,
+        skip: int = 0,
+    ) -> float:
+        """Train through an epoch (counted from 0) without its first `skip` batches; returns the mean loss.
 
-    def validate(self, examples: Examples, class_ids: Sequence[int]) -> tuple[Scores, float]:
-        """COCO scores over `class_ids` and the mean loss."""
-        outputs = self._outputs(examples)
+        The loss may be NaN or huge. `on_batch` is told the batches done, their number and the batch's loss.
+
+        Raises:
+            ValueError: an annotation's category is not among the classes.
+        """
+        self._check(examples)
+        order = np.random.default_rng((self._seed, 1, epoch)).permutation(len(examples.images))
+        size, number = max(1, self._recipe.batch_size), self.batches(examples)
+        spent: list[float] = []
         with np.errstate(all="ignore"):
-            wanted = self._targets(examples, np.arange(len(examples)), augment.plain(len(examples)))
-            loss, _ = grid.loss(outputs, wanted, self._loss_weights)
-            found = grid.detections(outputs, self._recipe.candidates, examples.size, 0)
-        return coco_map.evaluate(examples.truth, found, class_ids), loss
+            for batch in range(skip, number):
+                rng = np.random.default_rng((self._seed, 2, epoch, batch))
+                chosen = order[batch * size : (batch + 1) * size]
+                spent.append(self._train_batch(examples, chosen, epoch, rng))
+                if on_batch is not None:
+                    on_batch(batch + 1, number, spent[-1])
+        return float(np.mean(spent)) if spent else 0.0
 
-    def detect(self, examples: Examples) -> Detections:
-        """Boxes in the images' own pixels."""
+    def _train_batch(self, examples: Examples, chosen: Array, epoch: int, rng: np.random.Generator) -> float:
+        recipe, network = self._recipe, self._network
+        flipped = rng.random(len(chosen)) < recipe.flip_prob
+        outputs = network.forward(_inputs(examples, chosen, flipped), recipe.dropout_ratio, rng)
+        value, slope = losses.loss(outputs, _targets(examples, chosen, flipped), self._coefficients)
+        network.backward(slope, recipe.dropout_ratio)
+        clip(network.gradient, recipe.clip_grad_norm)
+        self._optimizer.step(network.weights, network.gradient, recipe.decay(epoch))
+        return value
+
+    def _check(self, examples: Examples) -> None:
+        highest = int(examples.truth.category.max(initial=0))
+        if highest >= self._classes:
+            raise ValueError(f"category id {highest} does not fit {self._classes} classes")
+
+    def validate(self, examples: Examples, class_ids: Sequence[int]) -> tuple[coco_map.Scores, float]:
+        """COCO scores over `class_ids`, and the mean loss.
+
+        Raises:
+            ValueError: an annotation's category is not among the classes.
+        """
+        self._check(examples)
+        found, spent = [], []
         with np.errstate(all="ignore"):
-            return grid.detections(self._outputs(examples), self._recipe.candidates, examples.size, 0)
+            for chosen in _chunks(examples):
+                outputs = self._network.forward(_inputs(examples, chosen, None))
+                value, _ = losses.loss(outputs, _targets(examples, chosen, None), self._coefficients)
+                spent.append(value * len(chosen))
+                found.append(self._read(outputs, examples, chosen))
+        loss = sum(spent) / max(1, len(examples.images))
+        return coco_map.evaluate(examples.truth, _joined(found), class_ids), loss
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Weights and optimizer, enough to go on exactly."""
-        return {**{name: value.copy() for name, value in self._weights.items()}, **self._optimizer.state()}
+    def detect(self, examples: Examples) -> coco_map.Detections:
+        """Boxes in original pixels, at most `num_select` an image."""
+        found = []
+        with np.errstate(all="ignore"):
+            for chosen in _chunks(examples):
+                outputs = self._network.forward(_inputs(examples, chosen, None))
+                found.append(self._read(outputs, examples, chosen))
+        return _joined(found)
 
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take over what `state` gave."""
-        self._weights = {name: state[name].copy() for name in self._weights}
-        self._optimizer.restore(dict(state))
-
-    def load_weights(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Start from other weights where shapes agree; the optimizer stays fresh."""
-        for name, value in self._weights.items():
-            if name in state and state[name].shape == value.shape:
-                self._weights[name] = state[name].copy()
-
-    @property
-    def _loss_weights(self) -> tuple[float, float, float]:
-        recipe = self._recipe
-        return recipe.class_weight, recipe.box_weight, recipe.size_weight
-
-    def _train_batch(self, examples: Examples, chosen: NDArray[np.int64], views: Views, epoch: int) -> float:
-        images = views.images(_normal(examples.images[chosen]))
-        outputs, traces = network.forward(self._plan, self._weights, images)
-        loss, gradient = grid.loss(outputs, self._targets(examples, chosen, views), self._loss_weights)
-        gradients = network.backward(self._weights, traces, gradient)
-        self._optimizer.update(self._weights, gradients, self._recipe.rate(epoch))
-        return loss if math.isfinite(loss) else math.nan
-
-    def _outputs(self, examples: Examples) -> Floats:
+    def _read(self, outputs: Array, examples: Examples, chosen: Array) -> coco_map.Detections:
+        """The boxes that outputs say."""
         parts = []
-        with np.errstate(all="ignore"):
-            for start in range(0, len(examples), VALIDATION_BATCH):
-                images = _normal(examples.images[start : start + VALIDATION_BATCH])
-                parts.append(network.forward(self._plan, self._weights, images)[0])
-        return np.concatenate(parts) if parts else np.zeros((0, CELLS, CELLS, grid.CLASSES + 1), dtype=np.float32)
+        cells = losses.centres(GRID)
+        for number, output in zip(chosen, outputs.astype(np.float64), strict=True):
+            flat = output.reshape(GRID * GRID, -1)
+            best = np.argsort(-flat[:, :-BOX].max(axis=1), kind="stable")[: self._recipe.num_queries]
+            score = 1 / (1 + np.exp(-flat[best, :-BOX]))
+            row, category = np.nonzero(score > FLOOR)
+            score = score[row, category]
+            corners = losses.boxes(flat[best[row], -BOX:], cells[best[row]], GRID).clip(0, 1)
+            good = np.isfinite(corners).all(axis=1) & np.isfinite(score)
+            order = np.argsort(-score[good], kind="stable")[: min(LISTED, self._recipe.num_select)]
+            kept = np.flatnonzero(good)[order]
+            kept = kept[_distinct(corners[kept], category[kept])]
+            width, height = examples.sizes[number]
+            pixels = corners[kept] * [width, height, width, height]
+            pixels[:, 2:] -= pixels[:, :2]
+            image = np.full(len(kept), number, dtype=np.int64)
+            parts.append(coco_map.Detections(image, category[kept].astype(np.int64), pixels, score[kept]))
+        return _joined(parts)
 
-    def _targets(self, examples: Examples, chosen: NDArray[np.int64], views: Views) -> grid.Targets:
-        truth = examples.truth
-        place = {int(image): number for number, image in enumerate(chosen)}
-        rows = np.array([row for row, image in enumerate(truth.image) if int(image) in place], dtype=np.int64)
-        rows = rows[~truth.crowd[rows]]
-        image = np.array([place[int(number)] for number in truth.image[rows]], dtype=np.int64)
-        scale = CELLS / np.tile(examples.size[truth.image[rows]], 2)
-        box = truth.box[rows] * scale.reshape(-1, 4)
-        box[:, :2] += box[:, 2:] / 2
-        box = views.boxes(box, image, CELLS)
-        classes = np.minimum(truth.category[rows], self._plan[-1].outputs - grid.CLASSES - 1)
-        return grid.targets(CELLS, len(chosen), image, classes, box.astype(np.float32))
+    def state(self) -> dict[str, Array]:
+        """Weights, optimizer and step: what the next epoch depends on."""
+        weights = {name: array.copy() for name, array in self._network.arrays.items()}
+        return {**weights, **self._optimizer.state()}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Go on from a state.
+
+        Raises:
+            KeyError, ValueError: it is that of another network.
+        """
+        for name, array in self._network.arrays.items():
+            array[:] = state[name]
+        self._optimizer.restore(state)
+
+    def load_weights(self, state: Mapping[str, Array]) -> None:
+        """Begin with the weights of a state; arrays of another shape are left as they are."""
+        for name, array in self._network.arrays.items():
+            if name in state and state[name].shape == array.shape:
+                array[:] = state[name]
 
 
-def _normal(images: NDArray[np.uint8]) -> Floats:
-    result: Floats = (images.astype(np.float32) - np.float32(MEAN)) / np.float32(SPREAD)
-    return result
+def _chunks(examples: Examples) -> list[Array]:
+    numbers = np.arange(len(examples.images))
+    return [numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK)]
+
+
+def _inputs(examples: Examples, chosen: Array, flipped: Array | None) -> Array:
+    """Images as the network takes them: brightness of each brought to mean 0, spread 1."""
+    images = examples.images[chosen].astype(np.float32)
+    images -= images.mean(axis=(1, 2, 3), keepdims=True)
+    images /= images.std(axis=(1, 2, 3), keepdims=True) + 1.0
+    if flipped is not None:
+        images[flipped] = images[flipped, :, ::-1]
+    return images
+
+
+def _targets(examples: Examples, chosen: Array, flipped: Array | None) -> losses.Targets:
+    """What the cells of chosen images are responsible for; crowds teach nothing."""
+    truth = examples.truth
+    place, row = np.nonzero(truth.image[None, :] == chosen[:, None])
+    usable = ~truth.crowd[row] & (truth.box[row, 2:] > 0).all(axis=1)
+    place, row = place[usable], row[usable]
+    corners = truth.box[row].copy()
+    corners[:, 2:] += corners[:, :2]
+    corners /= np.tile(examples.sizes[chosen[place]], 2)
+    if flipped is not None:
+        turned = flipped[place]
+        corners[turned] = np.abs([1.0, 0.0, 1.0, 0.0] - corners[turned][:, [2, 1, 0, 3]])
+    return losses.assign(place, truth.category[row], corners, GRID)
+
+
+def _distinct(box: Array, category: Array) -> Array:
+    """Rows of boxes, best first, without those that overlap a better one of their class."""
+    sides = np.concatenate([box[:, :2], box[:, 2:] - box[:, :2]], axis=1)
+    iou = coco_map.overlaps(sides, sides, np.zeros(len(box), dtype=bool))
+    rival = (iou > SAME) & (category[:, None] == category[None, :])
+    kept = np.ones(len(box), dtype=bool)
+    for row in range(len(box)):
+        if kept[row]:
+            kept[row + 1 :] &= ~rival[row, row + 1 :]
+    return np.flatnonzero(kept)
+
+
+def _joined(parts: Sequence[coco_map.Detections]) -> coco_map.Detections:
+    if not parts:
+        empty = np.zeros(0, dtype=np.int64)
+        return coco_map.Detections(empty, empty, np.zeros((0, 4)), np.zeros(0))
+    names = ("image", "category", "box", "score")
+    return coco_map.Detections(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

@@ -1,111 +1,173 @@
-"""A small convolutional network in numpy: forward, backward, and the loss of a grid detector."""
+"""A small convolutional detector over a grid of cells, with its backward pass, in numpy.
+
+The image passes a backbone of two convolutions with strides 4 and 2, an encoder of 3 x 3 convolutions and a decoder
+of 1 x 1 convolutions, both with a shortcut around each layer. Each cell of 8 x 8 pixels says a score for each class
+and the distances to the four sides of a box around it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-STRIDES = (2, 2, 2)  # of the first layers, which are the backbone
-LEAK = 0.1  # slope of the activation below zero
+Array = NDArray[Any]
+
+STRIDE = 8  # pixels a cell
+PRIOR = 0.01  # score of every class before training
+BOX = 4  # outputs a cell for its box
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A 3 x 3 convolution, or with `size` 1 a linear map of each cell. Activated unless it is the last."""
+class Plan:
+    """Sizes of a network: channels of the two backbone layers, of the rest, layers, and outputs a cell."""
+
+    stem: int
+    width: int
+    enc_layers: int
+    dec_layers: int
+    classes: int
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A square convolution from `inputs` to `outputs` channels; `shortcut` adds its input to its output."""
 
     name: str
-    size: int
-    stride: int
     inputs: int
     outputs: int
-    active: bool = True
+    size: int
+    stride: int = 1
+    shortcut: bool = False
+    linear: bool = False
+
+    @property
+    def pad(self) -> int:
+        return (self.size - self.stride + 1) // 2
 
 
-def layers(width: int, context: int, hidden: int, outputs: int) -> tuple[Layer, ...]:
-    """Backbone (three halvings), context at an eighth of the input's size, head."""
-    widths = (width, 2 * width, 3 * width)
-    backbone = [
-        Layer(f"backbone.{number}", 3, stride, before, after)
-        for number, (stride, before, after) in enumerate(zip(STRIDES, (3, *widths), widths, strict=False))
+def layers(plan: Plan) -> list[Conv]:
+    """The layers in the order of the forward pass."""
+    width = plan.width
+    return [
+        Conv("backbone.0", 3, plan.stem, 8, stride=4),
+        Conv("backbone.1", plan.stem, width, 3, stride=2),
+        *(Conv(f"encoder.{i}", width, width, 3, shortcut=True) for i in range(plan.enc_layers)),
+        *(Conv(f"decoder.{i}", width, width, 1, shortcut=True) for i in range(plan.dec_layers)),
+        Conv("head", width, plan.classes + BOX, 1, linear=True),
     ]
-    around = [Layer(f"context.{number}", 3, 1, widths[-1], widths[-1]) for number in range(context)]
-    head = [Layer("head.0", 1, 1, widths[-1], hidden), Layer("head.1", 1, 1, hidden, outputs, active=False)]
-    return (*backbone, *around, *head)
 
 
-def initial(plan: tuple[Layer, ...], rng: np.random.Generator) -> dict[str, Floats]:
-    """Weights (inputs x size x size, outputs) after He, biases at zero."""
-    weights: dict[str, Floats] = {}
-    for layer in plan:
-        fan_in = layer.inputs * layer.size**2
-        scale = np.sqrt(2 / fan_in) if layer.active else 0.01
-        weights[f"{layer.name}.weight"] = (rng.standard_normal((fan_in, layer.outputs)) * scale).astype(np.float32)
-        weights[f"{layer.name}.bias"] = np.zeros(layer.outputs, dtype=np.float32)
-    return weights
+def columns(x: Array, conv: Conv) -> Array:
+    """The inputs of each output cell as rows, (n * height * width, size * size * channels)."""
+    size, stride, pad = conv.size, conv.stride, conv.pad
+    count, height, width, channels = x.shape
+    if size == 1:
+        return x.reshape(-1, channels)
+    padded = np.zeros((count, height + 2 * pad, width + 2 * pad, channels), dtype=x.dtype)
+    padded[:, pad : pad + height, pad : pad + width] = x
+    by_image, by_row, by_column, by_channel = padded.strides
+    view = as_strided(
+        padded,
+        (count, height // stride, width // stride, size, size * channels),
+        (by_image, by_row * stride, by_column * stride, by_row, by_channel),
+        writeable=False,
+    )
+    return view.reshape(-1, size * size * channels)
 
 
-@dataclass(frozen=True)
-class Trace:
-    """What backward needs of one layer's forward."""
-
-    layer: Layer
-    columns: Floats
-    shape: tuple[int, ...]
-    slope: Floats | None
-
-
-def forward(plan: tuple[Layer, ...], weights: dict[str, Floats], images: Floats) -> tuple[Floats, list[Trace]]:
-    """Outputs (n, rows, columns, channels) of images (n, side, side, 3)."""
-    traces = []
-    signal = images
-    for layer in plan:
-        columns, grid = _columns(signal, layer)
-        flat = columns @ weights[f"{layer.name}.weight"] + weights[f"{layer.name}.bias"]
-        slope = np.where(flat > 0, np.float32(1), np.float32(LEAK)) if layer.active else None
-        traces.append(Trace(layer, columns, signal.shape, slope))
-        signal = (flat * slope if slope is not None else flat).reshape(*grid, layer.outputs)
-    return signal, traces
+def gather(rows: Array, shape: tuple[int, ...], conv: Conv) -> Array:
+    """The reverse of `columns` for gradients: what each input of `shape` gave to all the rows, summed."""
+    size, stride, pad = conv.size, conv.stride, conv.pad
+    count, height, width, channels = shape
+    if size == 1:
+        return rows.reshape(shape)
+    out_height, out_width = height // stride, width // stride
+    parts = rows.reshape(count, out_height, out_width, size, size, channels)
+    padded = np.zeros((count, height + 2 * pad, width + 2 * pad, channels), dtype=rows.dtype)
+    for i in range(size):
+        for j in range(size):
+            down, right = slice(i, i + out_height * stride, stride), slice(j, j + out_width * stride, stride)
+            padded[:, down, right] += parts[:, :, :, i, j]
+    return padded[:, pad : pad + height, pad : pad + width]
 
 
-def backward(weights: dict[str, Floats], traces: list[Trace], gradient: Floats) -> dict[str, Floats]:
-    """Gradients of all weights from the gradient of the outputs."""
-    gradients: dict[str, Floats] = {}
-    for trace in reversed(traces):
-        layer = trace.layer
-        flat = gradient.reshape(-1, layer.outputs)
-        if trace.slope is not None:
-            flat = flat * trace.slope
-        gradients[f"{layer.name}.weight"] = trace.columns.T @ flat
-        gradients[f"{layer.name}.bias"] = flat.sum(axis=0)
-        if layer is not traces[0].layer:
-            gradient = _fold(flat @ weights[f"{layer.name}.weight"].T, trace)
-    return gradients
+class Network:
+    """Weights as one flat vector with a named view for each array, and the two passes."""
+
+    def __init__(self, plan: Plan, rng: np.random.Generator, dtype: type[np.floating[Any]] = np.float32) -> None:
+        self.layers = layers(plan)
+        self.weights = np.zeros(sum(_length(conv) for conv in self.layers), dtype=dtype)
+        self.gradient = np.zeros_like(self.weights)
+        self.arrays = dict(self.views(self.weights))
+        self._gradients = dict(self.views(self.gradient))
+        for conv in self.layers:
+            self._fill(conv, rng)
+        self.arrays["head.bias"][: plan.classes] = -np.log(1 / PRIOR - 1)
+
+    def _fill(self, conv: Conv, rng: np.random.Generator) -> None:
+        """Noise that keeps the variance; shortcuts and outputs begin small."""
+        fan_in = conv.size * conv.size * conv.inputs
+        spread = np.sqrt((0.1 if conv.linear else 1.0 if conv.shortcut else 2.0) / fan_in)
+        weight = self.arrays[f"{conv.name}.weight"]
+        weight[:] = rng.normal(0.0, spread, weight.shape)
+
+    def views(self, vector: Array) -> Iterator[tuple[str, Array]]:
+        """The parts of a vector as long as `weights`, by name of the array."""
+        start = 0
+        for conv in self.layers:
+            rows = conv.size * conv.size * conv.inputs
+            middle, end = start + rows * conv.outputs, start + _length(conv)
+            yield f"{conv.name}.weight", vector[start:middle].reshape(rows, conv.outputs)
+            yield f"{conv.name}.bias", vector[middle:end]
+            start = end
+
+    def forward(self, images: Array, dropout: float = 0.0, rng: np.random.Generator | None = None) -> Array:
+        """Outputs (n, rows, columns, classes + 4) of images (n, side, side, 3); remembered for `backward`.
+
+        `dropout` is the share of a shortcut layer's outputs that is dropped, when an `rng` is given.
+        """
+        self._inputs: list[Array] = []
+        self._outputs: list[Array] = []
+        x = images
+        for conv in self.layers:
+            rows = columns(x, conv)
+            y = rows @ self.arrays[f"{conv.name}.weight"]
+            y += self.arrays[f"{conv.name}.bias"]
+            if not conv.linear:
+                np.maximum(y, 0, out=y)
+            if conv.shortcut and dropout > 0 and rng is not None:
+                kept = rng.random(y.shape, dtype=np.float32) >= dropout
+                y *= kept / max(1 - dropout, 1e-3)
+            self._inputs.append(rows)
+            self._outputs.append(y)
+            y = y.reshape(len(x), x.shape[1] // conv.stride, x.shape[2] // conv.stride, conv.outputs)
+            x = x + y if conv.shortcut else y
+        return x
+
+    def backward(self, slope: Array, dropout: float = 0.0) -> None:
+        """Set `gradient` from the slope of the loss by the outputs of the last `forward`."""
+        for place in range(len(self.layers) - 1, -1, -1):
+            conv = self.layers[place]
+            rows, y = self._inputs[place], self._outputs[place]
+            flat = slope.reshape(-1, conv.outputs)
+            if not conv.linear:
+                flat = flat * (y > 0)
+                if conv.shortcut and dropout > 0:
+                    flat /= max(1 - dropout, 1e-3)
+            np.matmul(rows.T, flat, out=self._gradients[f"{conv.name}.weight"])
+            flat.sum(axis=0, out=self._gradients[f"{conv.name}.bias"])
+            if place == 0:
+                return
+            count, height, width, _ = slope.shape
+            shape = (count, height * conv.stride, width * conv.stride, conv.inputs)
+            below = gather(flat @ self.arrays[f"{conv.name}.weight"].T, shape, conv)
+            slope = slope + below if conv.shortcut else below
 
 
-def _columns(signal: Floats, layer: Layer) -> tuple[Floats, tuple[int, int, int]]:
-    """Each output cell's inputs as a row."""
-    if layer.size == 1:
-        return signal.reshape(-1, layer.inputs), (signal.shape[0], signal.shape[1], signal.shape[2])
-    padded = np.pad(signal, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    windows = sliding_window_view(padded, (3, 3), axis=(1, 2))[:, :: layer.stride, :: layer.stride]
-    number, rows, columns = windows.shape[:3]
-    return windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 9 * layer.inputs), (number, rows, columns)
-
-
-def _fold(columns: Floats, trace: Trace) -> Floats:
-    """The gradient of a layer's input: each row added back to where it came from."""
-    layer, (number, rows, width, channels) = trace.layer, trace.shape
-    if layer.size == 1:
-        return columns.reshape(trace.shape)
-    step = layer.stride
-    out_rows, out_width = (rows + step - 1) // step, (width + step - 1) // step
-    parts = columns.reshape(number, out_rows, out_width, 3, 3, channels)
-    padded = np.zeros((number, rows + 2, width + 2, channels), dtype=np.float32)
-    for i in range(3):
-        for j in range(3):
-            padded[:, i : i + step * out_rows : step, j : j + step * out_width : step] += parts[:, :, :, i, j]
-    return padded[:, 1:-1, 1:-1]
+def _length(conv: Conv) -> int:
+    return (conv.size * conv.size * conv.inputs + 1) * conv.outputs

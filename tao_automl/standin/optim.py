@@ -1,68 +1,89 @@
-"""AdamW and SGD with momentum, with a learning rate for the backbone of its own."""
+"""AdamW and SGD with momentum over one flat vector of parameters, each parameter with a rate of its own."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_automl.standin.network import Floats
-from tao_automl.standin.recipe import Recipe
-
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
-SCALE = 1.4  # this small network wants larger steps than the networks whose learning rates specs hold
-BACKBONE_SCALE = 5.0  # its backbone starts untrained
-SGD_SCALE = 60.0
-DECAY_SCALE = 20.0
 
 
 class Optimizer:
-    """Updates weights in place. Its state are the running means and the number of steps."""
+    """Moves a vector against its gradient.
 
-    def __init__(self, recipe: Recipe, weights: dict[str, Floats]) -> None:
-        self._recipe = recipe
-        self.step = 0
-        self._first = {name: np.zeros_like(value) for name, value in weights.items()}
-        self._second = {name: np.zeros_like(value) for name, value in weights.items()}
+    `rates` (a rate for each parameter) and `decays` (weight decay, each) are multiplied by what `step` is given.
+    `kind` is AdamW or SGD; `momentum` is used by SGD only.
 
-    def update(self, weights: dict[str, Floats], gradients: dict[str, Floats], share: float) -> None:
-        """One step; `share` is what the schedule leaves of the learning rates."""
-        recipe = self._recipe
-        self.step += 1
-        norm = float(np.sqrt(sum(float((value.astype(np.float64) ** 2).sum()) for value in gradients.values())))
-        clip = min(1.0, 10 * recipe.clip_norm / norm) if recipe.clip_norm > 0 and norm > 0 else 1.0
-        for name, weight in weights.items():
-            lr = (recipe.lr_backbone * BACKBONE_SCALE if name.startswith("backbone.") else recipe.lr) * share
-            if recipe.optimizer == "SGD":
-                first = self._first[name]
-                first *= recipe.momentum
-                first += gradients[name] * np.float32(clip)
-                change, lr = first, lr * SGD_SCALE
-            else:
-                change, lr = self._adam(name, gradients[name] * np.float32(clip)), lr * SCALE
-            if name.endswith("weight"):
-                np.multiply(weight, np.float32(1 - lr * recipe.weight_decay * DECAY_SCALE), out=weight)
-            np.subtract(weight, np.float32(lr) * change, out=weight)
+    Raises:
+        ValueError: no such kind.
+    """
 
-    def _adam(self, name: str, gradient: Floats) -> Floats:
-        first, second = self._first[name], self._second[name]
-        first += np.float32(1 - BETAS[0]) * (gradient - first)
-        second += np.float32(1 - BETAS[1]) * (gradient * gradient - second)
-        scale = np.float32(np.sqrt(1 - BETAS[1] ** self.step) / (1 - BETAS[0] ** self.step))
-        change: Floats = scale * first / (np.sqrt(second) + np.float32(EPSILON))
-        return change
+    def __init__(self, kind: str, rates: NDArray[Any], decays: NDArray[Any], momentum: float) -> None:
+        if kind not in ("AdamW", "SGD"):
+            raise ValueError(f"optimizer {kind} is not known: AdamW or SGD")
+        self.kind = kind
+        self.steps = 0
+        self._rates = rates
+        self._decays = decays
+        self._momentum = momentum
+        self._first = np.zeros_like(rates)
+        self._second = np.zeros_like(rates)
+
+    def step(self, weights: NDArray[Any], gradient: NDArray[Any], factor: float) -> None:
+        """Change `weights` in place; `factor` is the schedule's."""
+        self.steps += 1
+        move = self._adamw(weights, gradient) if self.kind == "AdamW" else self._sgd(weights, gradient)
+        move *= self._rates
+        move *= factor
+        weights -= move
+
+    def _adamw(self, weights: NDArray[Any], gradient: NDArray[Any]) -> NDArray[Any]:
+        """Decoupled decay: it is not part of the moments."""
+        self._first *= BETAS[0]
+        self._first += (1 - BETAS[0]) * gradient
+        self._second *= BETAS[1]
+        self._second += (1 - BETAS[1]) * gradient**2
+        scale = float(np.sqrt(1 - BETAS[1] ** self.steps))
+        move: NDArray[Any] = np.sqrt(self._second)
+        move += EPSILON * scale
+        np.divide(self._first, move, out=move)
+        move *= scale / (1 - BETAS[0] ** self.steps)
+        move += self._decays * weights
+        return move
+
+    def _sgd(self, weights: NDArray[Any], gradient: NDArray[Any]) -> NDArray[Any]:
+        self._first *= self._momentum
+        self._first += gradient
+        self._first += self._decays * weights
+        return self._first.copy()
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Copies, by name."""
-        arrays: dict[str, NDArray[Any]] = {"optimizer.step": np.array(self.step)}
-        arrays |= {f"optimizer.first.{name}": value.copy() for name, value in self._first.items()}
-        arrays |= {f"optimizer.second.{name}": value.copy() for name, value in self._second.items()}
-        return arrays
+        """Everything the next step depends on besides weights and gradient."""
+        return {
+            "optimizer.first": self._first.copy(),
+            "optimizer.second": self._second.copy(),
+            "optimizer.steps": np.array(self.steps, dtype=np.int64),
+        }
 
-    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take over what `state` gave."""
-        self.step = int(arrays["optimizer.step"])
-        self._first = {name: arrays[f"optimizer.first.{name}"].copy() for name in self._first}
-        self._second = {name: arrays[f"optimizer.second.{name}"].copy() for name in self._second}
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a state.
+
+        Raises:
+            ValueError: it is that of another number of parameters.
+        """
+        if state["optimizer.first"].shape != self._first.shape:
+            raise ValueError("the optimizer's state is that of another network")
+        self._first[:] = state["optimizer.first"]
+        self._second[:] = state["optimizer.second"]
+        self.steps = int(state["optimizer.steps"])
+
+
+def clip(gradient: NDArray[Any], limit: float) -> None:
+    """Shorten a gradient in place to the norm `limit`; a limit of 0 or less clips nothing."""
+    norm = float(np.sqrt(np.dot(gradient, gradient)))
+    if 0 < limit < norm:
+        gradient *= limit / (norm + 1e-6)

@@ -1,75 +1,96 @@
-"""The hyperparameters that a spec holds, as far as the stand-in has something of the kind."""
+"""The hyperparameters of a training, read from a spec by TAO's key paths."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-WIDTHS = {"resnet_18": 8, "resnet_34": 10, "resnet_50": 12, "resnet_101": 14}  # channels of the first layer
+_MISSING = object()
+
+
+def _get(spec: Mapping[str, Any], path: str, default: Any) -> Any:
+    """The value at a dotted path; an absent or null one is `default`."""
+    value: Any = spec
+    for part in path.split("."):
+        value = value.get(part, _MISSING) if isinstance(value, Mapping) else _MISSING
+        if value is _MISSING or value is None:
+            return default
+    return value
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Values as in the spec. `width` is in channels, `context` in layers, `candidates` in boxes an image."""
+    """What a training is done with. The defaults are those of TAO's DINO template."""
 
-    optimizer: str
-    lr: float
-    lr_backbone: float
-    weight_decay: float
-    momentum: float
-    scheduler: str
-    milestones: tuple[int, ...]
-    step_size: int
-    decay: float
-    clip_norm: float
-    batch_size: int
-    flip: float
-    width: int
-    context: int
-    hidden: int
-    candidates: int
-    class_weight: float
-    box_weight: float
-    size_weight: float
+    optimizer: str = "AdamW"
+    lr: float = 2e-4
+    lr_backbone: float = 2e-5
+    weight_decay: float = 1e-4
+    momentum: float = 0.9
+    lr_scheduler: str = "MultiStep"
+    lr_steps: tuple[int, ...] = (11,)
+    lr_step_size: int = 11
+    lr_decay: float = 0.1
+    layer_decay_rate: float = 0.65
+    clip_grad_norm: float = 0.1
+    batch_size: int = 4
+    flip_prob: float = 0.5
+    backbone: str = "resnet_50"
+    num_queries: int = 300
+    num_select: int = 300
+    hidden_dim: int = 256
+    enc_layers: int = 6
+    dec_layers: int = 6
+    dropout_ratio: float = 0.0
+    focal_alpha: float = 0.25
+    cls_loss_coef: float = 2.0
+    bbox_loss_coef: float = 5.0
+    giou_loss_coef: float = 2.0
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> Recipe:
-        """Every key that is absent has the value of DINO's template."""
+        """Read a spec; a key that is absent or null has the template's default.
 
-        def get(path: str, default: Any) -> Any:
-            value: Any = spec
-            for part in path.split("."):
-                value = value.get(part) if isinstance(value, Mapping) else None
-            return default if value is None else value
+        Raises:
+            ValueError, TypeError: a value cannot be read as its type.
+        """
+        values: dict[str, Any] = {}
+        for name, path in PATHS.items():
+            value, default = _get(spec, path, _MISSING), getattr(cls, name)
+            if value is _MISSING:
+                continue
+            if isinstance(default, tuple):
+                values[name] = tuple(int(step) for step in value)
+            else:
+                values[name] = type(default)(value)
+        return cls(**values)
 
-        backbone = str(get("model.backbone", "resnet_50"))
-        queries = int(get("model.num_queries", 300))
-        return cls(
-            optimizer=str(get("train.optim.optimizer", "AdamW")),
-            lr=float(get("train.optim.lr", 2e-4)),
-            lr_backbone=float(get("train.optim.lr_backbone", 2e-5)),
-            weight_decay=float(get("train.optim.weight_decay", 1e-4)),
-            momentum=float(get("train.optim.momentum", 0.9)),
-            scheduler=str(get("train.optim.lr_scheduler", "MultiStep")),
-            milestones=tuple(int(epoch) for epoch in get("train.optim.lr_steps", [11])),
-            step_size=max(1, int(get("train.optim.lr_step_size", 11))),
-            decay=float(get("train.optim.lr_decay", 0.1)),
-            clip_norm=float(get("train.clip_grad_norm", 0.1)),
-            batch_size=int(get("dataset.batch_size", 4)),
-            flip=float(get("dataset.augmentation.horizontal_flip_prob", 0.5)),
-            width=WIDTHS.get(backbone, 8 + zlib.crc32(backbone.encode()) % 9),
-            context=max(1, int(get("model.enc_layers", 6)) // 3),
-            hidden=8 * max(1, int(get("model.dec_layers", 6))) * int(get("model.hidden_dim", 256)) // 256,
-            candidates=max(1, min(queries, int(get("model.num_select", 300))) // 10),
-            class_weight=float(get("model.cls_loss_coef", 2.0)) / 2,
-            box_weight=float(get("model.bbox_loss_coef", 5.0)) / 5,
-            size_weight=float(get("model.giou_loss_coef", 2.0)) / 2,
-        )
+    def decay(self, epoch: int) -> float:
+        """What the learning rates are multiplied with in an epoch, counted from 0."""
+        if self.lr_scheduler == "StepLR":
+            drops = epoch // max(1, self.lr_step_size)
+        else:
+            drops = sum(step <= epoch for step in self.lr_steps)
+        return self.lr_decay**drops
 
-    def rate(self, epoch: int) -> float:
-        """The share of the learning rate that is left in an epoch."""
-        if self.scheduler == "StepLR":
-            return self.decay ** (epoch // self.step_size)
-        return self.decay ** sum(epoch >= milestone for milestone in self.milestones)
+
+PATHS = {
+    **{
+        name: f"train.optim.{name}"
+        for name in (
+            "optimizer lr lr_backbone weight_decay momentum lr_scheduler lr_steps lr_step_size lr_decay"
+            " layer_decay_rate"
+        ).split()
+    },
+    "clip_grad_norm": "train.clip_grad_norm",
+    "batch_size": "dataset.batch_size",
+    "flip_prob": "dataset.augmentation.horizontal_flip_prob",
+    **{
+        name: f"model.{name}"
+        for name in (
+            "backbone num_queries num_select hidden_dim enc_layers dec_layers dropout_ratio focal_alpha"
+            " cls_loss_coef bbox_loss_coef giou_loss_coef"
+        ).split()
+    },
+}

@@ -50,21 +50,16 @@ class Job:
     exited: bool = False
     exit_code: int | None = None
     ended_s: float | None = None
-
-    @property
-    def stopping(self) -> bool:
-        return self._stopping
-
-    _stopping: bool = False
+    stopping: bool = False
 
     def end(self, at_s: float, exit_code: int | None) -> None:
         self.exited, self.exit_code, self.ended_s, self.steps = True, exit_code, at_s, []
 
     def stop(self, now_s: float) -> None:
         """What is due after it has stopped does not happen any more."""
-        if self.exited or self._stopping:
+        if self.exited or self.stopping:
             return
-        self._stopping = True
+        self.stopping = True
         at_s = now_s + self.script.stop_s
         due = [step for step in self.steps if step[0] < at_s]
         self.steps = [*due, (at_s, lambda: self.end(at_s, self.script.stop_code))]
@@ -74,28 +69,28 @@ class Machines:
     """Where jobs run. `script_of` says what a job does."""
 
     def __init__(self, script_of: Callable[[JobSpec], Script]) -> None:
-        self._script_of = script_of
-        self._now = datetime.now()
+        self.script_of = script_of
+        self.clock = datetime.now()
         self.jobs: dict[str, Job] = {}
         self.most_at_once = 0
 
     def now(self) -> datetime:
-        return self._now
+        return self.clock
 
     @property
     def now_s(self) -> float:
-        return self._now.timestamp()
+        return self.clock.timestamp()
 
     def advance(self, seconds: float) -> None:
         """Let time pass; what is due in it happens, each job's steps in order."""
-        self._now += timedelta(seconds=seconds)
+        self.clock += timedelta(seconds=seconds)
         for job in self.jobs.values():
             while job.steps and job.steps[0][0] <= self.now_s:
                 job.steps.pop(0)[1]()
 
     def start(self, spec: JobSpec) -> None:
         assert spec.id not in self.jobs, f"{spec.id} is started twice"
-        job = Job(spec, self._script_of(spec), self.now_s)
+        job = Job(spec, self.script_of(spec), self.now_s)
         job.steps = _steps(job)
         self.jobs[spec.id] = job
         self.most_at_once = max(self.most_at_once, len(self.running))
@@ -115,41 +110,41 @@ class FakeCluster:
     """The `Cluster` that one driver has. `on_status` is called while a status is asked for."""
 
     def __init__(self, machines: Machines, slots: int = 1) -> None:
-        self._machines = machines
-        self._slots = slots
-        self._mine: set[str] = set()
+        self.machines = machines
+        self.slots = slots
+        self.mine: set[str] = set()
         self.on_status: Callable[[], None] = lambda: None
 
     def submit(self, job: JobSpec) -> None:
-        if job.id in self._mine:
+        if job.id in self.mine:
             return
         if self.free() <= 0:
             raise RuntimeError(f"no slot is free for job {job.id}")
-        self._mine.add(job.id)
-        if job.id not in self._machines.jobs:
-            self._machines.start(job)
+        self.mine.add(job.id)
+        if job.id not in self.machines.jobs:
+            self.machines.start(job)
 
     def status(self, ids: Sequence[str]) -> dict[str, JobStatus]:
         self.on_status()
-        return {name: self._status(name) for name in ids}
+        return {name: self.status_of(name) for name in ids}
 
     def cancel(self, job_id: str, grace_s: float) -> None:
-        if job_id in self._mine:
-            self._machines.jobs[job_id].stop(self._machines.now_s)
+        if job_id in self.mine:
+            self.machines.jobs[job_id].stop(self.machines.now_s)
 
     def free(self) -> int:
-        return self._slots - len(self._mine)
+        return self.slots - len(self.mine)
 
     def release(self, job_id: str) -> None:
-        self._mine.discard(job_id)
+        self.mine.discard(job_id)
 
     def close(self) -> None:
-        self._mine.clear()
+        self.mine.clear()
 
-    def _status(self, name: str) -> JobStatus:
-        if name not in self._mine:
+    def status_of(self, name: str) -> JobStatus:
+        if name not in self.mine:
             return JobStatus(name, Phase.UNKNOWN)
-        job = self._machines.jobs[name]
+        job = self.machines.jobs[name]
         phase = Phase.EXITED if job.exited else Phase.RUNNING
         ended_s = job.ended_s if job.exit_code is not None else None
         return JobStatus(name, phase, job.exit_code, job.started_s, ended_s, "box")

@@ -50,33 +50,34 @@ class FakeStorage(InMemoryStorage):
         self.now = now
         self.fuse = fuse
         self.told: list[int] = []
-        self._started: dict[int, datetime] = {}
-        self._ended: dict[int, datetime] = {}
+        self.started: dict[int, datetime] = {}
+        self.ended: dict[int, datetime] = {}
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         trial_id = super().create_new_trial(study_id, template_trial)
         if template_trial is None:
-            self._started[trial_id] = self.now()
+            self.started[self.get_trial(trial_id).number] = self.now()
         return trial_id
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Any = None) -> bool:
         done = super().set_trial_state_values(trial_id, state, values)
+        number = self.get_trial(trial_id).number
         if done and state.is_finished():
-            self.told.append(trial_id)
-            self._ended[trial_id] = self.now()
+            self.told.append(number)
+            self.ended[number] = self.now()
         elif done:
-            self._started[trial_id] = self.now()
+            self.started[number] = self.now()
         return done
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        return [self._timed(trial) for trial in super().get_all_trials(study_id, deepcopy, states)]
+        return [self.timed(trial) for trial in super().get_all_trials(study_id, deepcopy, states)]
 
-    def _timed(self, trial: FrozenTrial) -> FrozenTrial:
+    def timed(self, trial: FrozenTrial) -> FrozenTrial:
         timed = copy.copy(trial)
-        timed.datetime_start = self._started.get(trial._trial_id)
-        timed.datetime_complete = self._ended.get(trial._trial_id)
+        timed.datetime_start = self.started.get(trial.number)
+        timed.datetime_complete = self.ended.get(trial.number)
         return timed
 
 
@@ -97,15 +98,15 @@ class Fused:
     """Any object; the named methods burn the fuse before they work."""
 
     def __init__(self, inner: Any, fuse: Fuse, names: tuple[str, ...]) -> None:
-        self._inner, self._fuse, self._names = inner, fuse, names
+        self.inner, self.fuse, self.names = inner, fuse, names
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._inner, name)
-        if name not in self._names:
+        found = getattr(self.inner, name)
+        if name not in self.names:
             return found
 
         def method(*args: Any, **named: Any) -> Any:
-            self._fuse.burn()
+            self.fuse.burn()
             return found(*args, **named)
 
         return method
