@@ -159,6 +159,8 @@ def _data_values(action: Action, settings: Settings, data: Data, user: Mapping[s
         if setting is None:
             continue
         datasets = data.of(source.source)
+        if not datasets and source.optional:
+            continue
         if not datasets:
             flag = "--" + setting.replace("_", "-")
             raise UsageError(

@@ -25,7 +25,8 @@ from tao_automl.execution.runtimes import standin
 from tao_automl.launch import Data, Launch
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths, skills_dir
 from tao_automl.search import algorithms
-from tao_automl.search.overrides import Overrides, parse_search
+from tao_automl.search.overrides import Overrides
+from tao_automl.search.overrides import read as read_overrides
 from tao_automl.search.space import Limits, SearchSpace
 from tao_automl.tao import dataset, keypath, skill
 from tao_automl.tao import spec as spec_file
@@ -77,7 +78,12 @@ class Plan:
 
     @property
     def gpus(self) -> int:
-        return int(self.settings["gpus"] or 0)
+        """GPUs of a trial: what was asked, else what `--set` says of the model's own key, else none."""
+        asked: int | None = self.settings["gpus"]
+        key = self.skill.facts.keys.num_gpus
+        if asked is None and key is not None and key in self.launch.chosen:
+            asked = keypath.get(self.launch.spec, key)
+        return int(asked or 0)
 
 
 def prepare(settings: Settings, now: datetime, check: Callable[[Plan], None] = lambda _plan: None) -> Plan:
@@ -144,20 +150,17 @@ def space(chosen: Skill, launched: Launch, settings: Settings, epochs: int, samp
         UsageError: `--search` or `--keep` asks for what the schema does not allow.
     """
     schema = chosen.schema("train")
-    keep = dict.fromkeys(settings["keep"], f"{settings.origin('keep')}: keep")
-    texts = (key if text is None else f"{key}={text}" for key, text in settings["search"].items())
-    search = dict(parse_search(text) for text in texts)
+    overrides = read_overrides(settings["search"], settings["keep"])
     if settings["automl_policy"] == "off":
-        search, keep = {}, dict.fromkeys(schema.default_set, OFF)
+        overrides = Overrides({}, dict.fromkeys(schema.default_set, OFF))
     limits = Limits(epochs=epochs, samples=samples, gpus=max(1, settings["gpus"] or 1))
-    overrides = Overrides(search, keep)
     return SearchSpace.build(schema, launched.spec, chosen.facts.search, overrides, limits)
 
 
 def trial_spec(plan: Plan, values: Mapping[str, Any], paths: AttemptPaths) -> dict[str, Any]:
     """The full spec of one attempt: template, what was launched over it, the proposed config, the folder."""
     own = {plan.skill.facts.keys.results_dir: str(paths.folder)}
-    return spec_file.build(plan.skill.template("train"), plan.launch.overrides, {**values, **own})
+    return spec_file.build(plan.launch.spec, {}, {**values, **own})
 
 
 def first_spec(plan: Plan) -> dict[str, Any]:

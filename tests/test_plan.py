@@ -129,7 +129,7 @@ def test_flags_narrow_widen_and_end_the_search(tmp_path):
     lr, precision = shown["searched"]
     assert (lr["path"], lr["low"], lr["high"], lr["log"]) == ("train.optim.lr", 1e-4, 1e-3, True)
     assert (precision["path"], precision["choices"]) == ("train.precision", ["fp32", "bf16"])
-    assert [(item["path"], item["why"]) for item in shown["kept"]] == [("train.optim.weight_decay", "flag: keep")]
+    assert [(item["path"], item["why"]) for item in shown["kept"]] == [("train.optim.weight_decay", "kept by --keep")]
 
 
 @pytest.mark.parametrize(

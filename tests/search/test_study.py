@@ -97,7 +97,7 @@ def _new(path: Path) -> None:
 MODES = {
     "status": study.open_readonly,
     "resume": lambda url: study.open_storage(url, create=False),
-    "run": lambda url: study.open_storage(url),
+    "run": study.open_storage,
 }
 
 
