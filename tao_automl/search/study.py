@@ -8,9 +8,10 @@ study and its stored trials: a resumed study needs nothing else.
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,9 +75,9 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
     path = sqlite.path_of(url)
     if path is None:
         return _open(None, url, make_tables=create)
+    if create and not path.exists():
+        _make_file(path)
     empty = _state(path, create) is sqlite.State.EMPTY
-    if empty:
-        path.parent.mkdir(parents=True, exist_ok=True)
     return _open(path, url, make_tables=empty)
 
 
@@ -302,6 +303,18 @@ def _state(path: Path, create: bool) -> sqlite.State:
     if state is sqlite.State.EMPTY and not create:
         raise StudyError(f"there are no studies in {path} yet", _START, "no_study")
     return state
+
+
+def _make_file(path: Path) -> None:
+    """Make the database beside its place and link it there: nobody meets half of its tables, the first one wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        _open(fresh, f"sqlite:///{fresh}", make_tables=True).engine.dispose()
+        with suppress(FileExistsError):
+            os.link(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def _open(path: Path | None, url: str, make_tables: bool) -> RDBStorage:

@@ -54,7 +54,7 @@ def count(sources: Sequence[tuple[Path, Path]]) -> int:
         FileNotFoundError: an annotation file is not there.
         ValueError: it is not COCO.
     """
-    return sum(len(_document(annotations)["images"]) for _, annotations in sources)
+    return sum(len(_document(path)["images"]) for _, path in sources)
 
 
 def load(sources: Sequence[tuple[Path, Path]], side: int) -> Examples:
@@ -68,9 +68,9 @@ def load(sources: Sequence[tuple[Path, Path]], side: int) -> Examples:
     paths: list[Path] = []
     boxes: list[dict[str, Any]] = []
     categories: set[int] = set()
-    for folder, annotations in sources:
+    for folder, path in sources:
         _require(folder)
-        document = _document(annotations)
+        document = _document(path)
         numbers = {image["id"]: len(paths) + row for row, image in enumerate(document["images"])}
         paths += [folder / image["file_name"] for image in document["images"]]
         boxes += [
@@ -105,9 +105,10 @@ def _document(path: Path) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
-    if not isinstance(document, dict) or not isinstance(document.get("images"), list):
-        raise ValueError(f"{path} is not a COCO annotation file: it has no list of images")
-    return document
+    images = document.get("images") if isinstance(document, dict) else None
+    if not isinstance(images, list):
+        raise ValueError(f"{path} is not a COCO annotation file: it has no list of images")  # noqa: TRY004  # the file is wrong, not a caller
+    return dict(document)
 
 
 def _read(paths: Sequence[Path], side: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:

@@ -20,7 +20,9 @@ SIDE = 96  # pixels: images are stretched to this
 GRID = SIDE // STRIDE
 # A network this small takes larger steps than the one whose rates the spec means.
 RATE = {"AdamW": 2.0, "SGD": 500.0}
-STEMS = {"tiny": 16, "small": 20, "base": 28, "large": 32, "resnet_34": 20, "b0": 16, "b1": 20}
+# Channels of the first layer by a word in the backbone's name.
+STEMS = {"tiny": 12, "small": 14, "base": 20, "large": 24, "resnet_34": 12, "b0": 10, "b1": 12}
+STEM = 16  # resnet_50 and the rest
 FLOOR = 0.01  # score: boxes below are not listed
 SAME = 0.5  # IoU of two boxes of a class that are taken for one object
 LISTED = 100  # boxes an image: more are not looked at by the COCO rule
@@ -29,7 +31,7 @@ CHUNK = 16  # images at a time where no batch size is asked for
 
 def plan(recipe: Recipe, num_classes: int) -> Plan:
     """The network's sizes; 256 channels and 6 + 6 layers of the spec are 48 channels and 2 + 2 layers here."""
-    stem = next((width for word, width in STEMS.items() if word in recipe.backbone), 16)
+    stem = next((width for word, width in STEMS.items() if word in recipe.backbone), STEM)
     width = min(64, max(8, recipe.hidden_dim * 3 // 16))
     enc, dec = (1 + (layers >= 4) + (layers >= 8) for layers in (recipe.enc_layers, recipe.dec_layers))
     return Plan(stem, width, enc, dec, num_classes)

@@ -99,7 +99,9 @@ def gather(rows: Array, shape: tuple[int, ...], conv: Conv) -> Array:
 class Network:
     """Weights as one flat vector with a named view for each array, and the two passes."""
 
-    def __init__(self, plan: Plan, rng: np.random.Generator, dtype: type[np.floating[Any]] = np.float32) -> None:
+    def __init__(
+        self, plan: Plan, rng: np.random.Generator, dtype: type[np.floating[Any]] = np.float32
+    ) -> None:
         self.layers = layers(plan)
         self.weights = np.zeros(sum(_length(conv) for conv in self.layers), dtype=dtype)
         self.gradient = np.zeros_like(self.weights)

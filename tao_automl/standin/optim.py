@@ -59,7 +59,8 @@ class Optimizer:
         self._first *= self._momentum
         self._first += gradient
         self._first += self._decays * weights
-        return self._first.copy()
+        move: NDArray[Any] = self._first.copy()
+        return move
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything the next step depends on besides weights and gradient."""

@@ -76,21 +76,28 @@ class Recipe:
 
 
 PATHS = {
-    **{
-        name: f"train.optim.{name}"
-        for name in (
-            "optimizer lr lr_backbone weight_decay momentum lr_scheduler lr_steps lr_step_size lr_decay"
-            " layer_decay_rate"
-        ).split()
-    },
+    "optimizer": "train.optim.optimizer",
+    "lr": "train.optim.lr",
+    "lr_backbone": "train.optim.lr_backbone",
+    "weight_decay": "train.optim.weight_decay",
+    "momentum": "train.optim.momentum",
+    "lr_scheduler": "train.optim.lr_scheduler",
+    "lr_steps": "train.optim.lr_steps",
+    "lr_step_size": "train.optim.lr_step_size",
+    "lr_decay": "train.optim.lr_decay",
+    "layer_decay_rate": "train.optim.layer_decay_rate",
     "clip_grad_norm": "train.clip_grad_norm",
     "batch_size": "dataset.batch_size",
     "flip_prob": "dataset.augmentation.horizontal_flip_prob",
-    **{
-        name: f"model.{name}"
-        for name in (
-            "backbone num_queries num_select hidden_dim enc_layers dec_layers dropout_ratio focal_alpha"
-            " cls_loss_coef bbox_loss_coef giou_loss_coef"
-        ).split()
-    },
+    "backbone": "model.backbone",
+    "num_queries": "model.num_queries",
+    "num_select": "model.num_select",
+    "hidden_dim": "model.hidden_dim",
+    "enc_layers": "model.enc_layers",
+    "dec_layers": "model.dec_layers",
+    "dropout_ratio": "model.dropout_ratio",
+    "focal_alpha": "model.focal_alpha",
+    "cls_loss_coef": "model.cls_loss_coef",
+    "bbox_loss_coef": "model.bbox_loss_coef",
+    "giou_loss_coef": "model.giou_loss_coef",
 }

@@ -8,24 +8,27 @@ import signal
 import time
 from pathlib import Path
 
-import optuna
 import pytest
+
+from tao_automl.errors import StudyError
+from tao_automl.search import study
+from tao_automl.search.study import FrozenTrial, TrialState
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 TRIALS, EPOCHS = 8, 3
 STUDY = ("--model", "dino", "--name", "k", "--trials", str(TRIALS), "--epochs", str(EPOCHS))
 WORDS = ("run", *STUDY, "--pruner", "none", "--parallel", "2")
+SHOWN = tuple(state for state in TrialState if state is not TrialState.WAITING)
 SLOW = {"STANDIN_EPOCH_S": "1.0"}
 
 
-def trials_of(studies: Path, name: str = "k") -> list[optuna.trial.FrozenTrial]:
-    if not (studies / "studies.db").exists():
-        return []
-    storage = f"sqlite:///{studies / 'studies.db'}"
+def trials_of(studies: Path, name: str = "k") -> list[FrozenTrial]:
+    """What a reader sees, without a wish to change anything."""
     try:
-        return optuna.load_study(study_name=name, storage=storage).trials
-    except KeyError:
+        storage = study.open_readonly(f"sqlite:///{studies / 'studies.db'}")
+        return study.load(storage, name).get_trials(states=SHOWN)
+    except StudyError:
         return []
 
 

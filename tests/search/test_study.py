@@ -460,3 +460,17 @@ def test_two_threads_of_one_process_may_read_at_once(url, metric, space):
     for thread in threads:
         thread.join()
     assert counts == [1, 1, 1, 1]
+
+
+def test_two_drivers_may_start_in_an_empty_folder_at_once(tmp_path: Path) -> None:
+    code = (
+        "import sys; from tao_automl.search import study;"
+        "study.open_storage(sys.argv[1]); print(len(study.names(study.open_readonly(sys.argv[1]))))"
+    )
+    url = f"sqlite:///{tmp_path / 'new' / 'studies.db'}"
+    starts = [
+        subprocess.Popen([sys.executable, "-c", code, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert [start.communicate() for start in starts] == [("0\n", "")] * 4
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["studies.db"]
