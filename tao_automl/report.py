@@ -288,7 +288,7 @@ def _trial(frozen: FrozenTrial, of: _Of, now: datetime) -> Trial:
         reason=known.get(attributes.REASON),
         detail=known.get(attributes.DETAIL),
         fix=known.get(attributes.FIX),
-        exit_code=known.get(attributes.EXIT_CODE),
+        exit_code=known.get(attributes.EXIT_CODE, 0 if complete else None),
         node=known.get(attributes.NODE),
         checkpoint=file if file is not None and file.exists() else None,
         files=of.paths.attempt(frozen.number, attempt),

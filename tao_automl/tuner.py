@@ -34,7 +34,7 @@ from tao_automl.tao import checkpoint, failure, status
 from tao_automl.tao.failure import FailureReason
 from tao_automl.tao.status import Progress
 
-TICK_S = 0.1
+TICK_S = 0.05
 STOP_GRACE_S = 0.0  # a pruned trial's last state is of no use
 MAX_LOST = 3  # jobs of one trial that were lost with their machine; then it has failed
 REQUEST_EVERY_S = 1.0
@@ -171,13 +171,16 @@ class Tuner:
         self._submit(number, 1, values)
 
     def _submit(self, number: int, attempt: int, values: dict[str, Any]) -> None:
-        """Write the attempt's files, then submit its job. Doing it again changes nothing."""
-        studies.set_trial_attributes(self._study, number, {attributes.ATTEMPT: attempt, attributes.VALUES: values})
+        """Write the attempt's files, submit its job, then store what was submitted.
+
+        Doing it again changes nothing: a driver that dies in between is followed by one that submits again.
+        """
         paths, job = self._plan.paths.attempt(number, attempt), plans.trial_job(self._plan, number, attempt)
         attached = paths.spec.exists()
         if not attached:
             plans.write_job(paths, job, plans.trial_spec(self._plan, values, paths))
         self._cluster.submit(job)
+        studies.set_trial_attributes(self._study, number, {attributes.ATTEMPT: attempt, attributes.VALUES: values})
         kind = "trial_attached" if attached else "trial_started"
         self._events.emit(kind, trial=number, attempt=attempt, params=values)
 
@@ -204,6 +207,8 @@ class Tuner:
         if state.phase is Phase.EXITED:
             self._finish(trial, state, watched.progress)
             return
+        if state.node and attributes.NODE not in trial.user_attrs:
+            studies.set_trial_attributes(self._study, trial.number, {attributes.NODE: state.node})
         self._trim(trial, watched.progress)
         intent = trial.user_attrs.get(attributes.INTENT)
         if self._cancelling and intent is None:
@@ -304,7 +309,9 @@ class Tuner:
         return True
 
     def _facts(self, trial: FrozenTrial, state: JobStatus, points: dict[int, float]) -> dict[str, Any]:
-        found: dict[str, Any] = {attributes.EXIT_CODE: state.exit_code, attributes.NODE: state.node}
+        found: dict[str, Any] = {}
+        if state.exit_code != 0:  # each attribute is a commit, and most jobs end well
+            found[attributes.EXIT_CODE] = state.exit_code
         if state.started_at_s is not None and state.ended_at_s is not None:
             found[attributes.TRAINER_TIME_S] = round(state.ended_at_s - state.started_at_s, 3)
         best = self._plan.metric.best(points)

@@ -66,8 +66,10 @@ class Watcher:
     def __init__(self) -> None:
         self._job: JobSpec | None = None
 
-    def watch(self, text: str) -> None:
+    def watch(self, text: str) -> JobStatus | tuple[str, str]:
+        """Take over a job and start it; the answer is that of `poll`."""
         self._job = JobSpec.from_json(text)
+        return self.poll()
 
     def poll(self) -> JobStatus | tuple[str, str]:
         """Start the job if nobody has, and say where it is."""
@@ -127,8 +129,8 @@ class RayCluster:
         slot = next((slot for slot in self._slots if slot.job is None), None)
         if slot is None:
             raise RuntimeError(f"no slot is free for job {job.id}")
-        slot.job, slot.last, slot.asked = job, None, None
-        slot.actor.watch.remote(job.to_json())
+        slot.job, slot.last = job, None
+        slot.asked = slot.actor.watch.remote(job.to_json())
 
     def status(self, ids: Sequence[str]) -> dict[str, JobStatus]:
         """Raises:
@@ -171,12 +173,11 @@ class RayCluster:
                 answer = self._ray.get(slot.asked)
             except self._ray.exceptions.RayActorError:
                 slot.actor = self._watcher()
-                slot.actor.watch.remote(job.to_json())
+                slot.asked = slot.actor.watch.remote(job.to_json())
             else:
                 if not isinstance(answer, JobStatus):
                     raise PlatformError(answer[0], tip=answer[1])
-                slot.last = answer
-            slot.asked = None
+                slot.last, slot.asked = answer, None
         return slot.last or JobStatus(job.id, Phase.PENDING)
 
     def _watcher(self) -> Any:

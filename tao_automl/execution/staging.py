@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import errno
+import lzma
 import shutil
 import tarfile
+import tempfile
+import zlib
 from pathlib import Path, PurePosixPath
 
-from tao_automl.errors import UsageError
+from tao_automl.errors import PlatformError, UsageError
 
 LIMIT_BYTES = 2 * 2**40  # of what an archive may unpack to
+
+_BROKEN = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError, OSError)
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 def unpack(archive: Path, into: Path, limit_bytes: int = LIMIT_BYTES) -> Path:
@@ -19,23 +26,39 @@ def unpack(archive: Path, into: Path, limit_bytes: int = LIMIT_BYTES) -> Path:
 
     Raises:
         UsageError: no archive, a member that would leave the folder, a link or device, or too large.
+        PlatformError: the disk cannot take it.
     """
     images = into / "images"
     if images.is_dir():
         return images
-    fresh = into.with_name(f".{into.name}.{os.getpid()}")
+    if not archive.is_file():
+        raise UsageError(f"there is no archive {archive}", tip="name a .tar.gz file of images")
+    absent = [folder for folder in into.parents if not folder.exists()]
     try:
-        fresh.mkdir(parents=True)
+        _unpack(archive, into, limit_bytes)
+    except _BROKEN as error:
+        if isinstance(error, OSError) and error.errno in _DISK:
+            tip = "make room, or name another place with --studies-dir"
+            raise PlatformError(f"{archive} cannot be unpacked to {into}: {error.strerror}", tip=tip) from None
+        line = str(error).partition("\n")[0].rstrip(": ")
+        raise UsageError(f"{archive} cannot be unpacked: {line}", tip="is it a complete .tar.gz file?") from None
+    finally:
+        for folder in absent:  # those that stayed empty
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+    return images
+
+
+def _unpack(archive: Path, into: Path, limit_bytes: int) -> None:
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{into.name}.", dir=into.parent) as folder:
+        fresh = Path(folder) / "whole"  # with the usual mode; the temporary folder is closed to others
+        fresh.mkdir()
         with tarfile.open(archive) as tar:
             _extract(tar, archive, fresh, limit_bytes)
         if not (fresh / "images").is_dir():
             _move_down(fresh)
         _publish(fresh, into)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise UsageError(f"{archive} cannot be unpacked: {error}", tip="is it a complete .tar.gz file?") from None
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return images
 
 
 def _extract(tar: tarfile.TarFile, archive: Path, fresh: Path, limit_bytes: int) -> None:

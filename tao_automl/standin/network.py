@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Kind = type[np.floating[Any]]
 
 STRIDE = 8  # pixels a cell
 PRIOR = 0.01  # score of every class before training
@@ -56,8 +57,8 @@ def layers(plan: Plan) -> list[Conv]:
     return [
         Conv("backbone.0", 3, plan.stem, 8, stride=4),
         Conv("backbone.1", plan.stem, width, 3, stride=2),
-        *(Conv(f"encoder.{i}", width, width, 3, shortcut=True) for i in range(plan.enc_layers)),
-        *(Conv(f"decoder.{i}", width, width, 1, shortcut=True) for i in range(plan.dec_layers)),
+        *(Conv(f"encoder.{i}", width, width, 3) for i in range(plan.enc_layers)),
+        *(Conv(f"decoder.{i}", width, width, 1) for i in range(plan.dec_layers)),
         Conv("head", width, plan.classes + BOX, 1, linear=True),
     ]
 
@@ -99,9 +100,7 @@ def gather(rows: Array, shape: tuple[int, ...], conv: Conv) -> Array:
 class Network:
     """Weights as one flat vector with a named view for each array, and the two passes."""
 
-    def __init__(
-        self, plan: Plan, rng: np.random.Generator, dtype: type[np.floating[Any]] = np.float32
-    ) -> None:
+    def __init__(self, plan: Plan, rng: np.random.Generator, dtype: Kind = np.float32) -> None:
         self.layers = layers(plan)
         self.weights = np.zeros(sum(_length(conv) for conv in self.layers), dtype=dtype)
         self.gradient = np.zeros_like(self.weights)

@@ -6,9 +6,11 @@ in its folder, so any process may attach to it, watch it and stop it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -44,23 +46,22 @@ class ProcessRuntime:
 
     def attach_or_start(self, job: JobSpec) -> JobStatus:
         """Raises:
-        PlatformError: the supervisor did not start.
+        PlatformError: the folder cannot be written, or the supervisor did not start.
         """
         state = self.poll(job)
         if state.phase is not Phase.UNKNOWN:
             return state
-        job.folder.mkdir(parents=True, exist_ok=True)
-        order = {"command": list(self.command(job)), "timeout_s": job.timeout_s}
-        supervisor.write(job.folder / "start.json", order)
-        starter = [sys.executable, "-I", "-S", supervisor.__file__, str(job.folder)]
-        subprocess.run(starter, check=True, stdin=subprocess.DEVNULL, env=self._environment(job))
+        try:
+            self._start(job)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise PlatformError(f"job {job.id} cannot be started: {error}", tip=f"look at {job.folder}") from None
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline_s:
             state = self.poll(job)
             if state.phase is not Phase.UNKNOWN:
                 return state
             time.sleep(0.01)
-        raise PlatformError(f"job {job.id} did not start within {START_TIMEOUT_S:.0f} s", tip=f"see {job.folder}")
+        raise PlatformError(f"job {job.id} did not start within {START_TIMEOUT_S:.0f} s", tip=f"look at {job.folder}")
 
     def poll(self, job: JobSpec) -> JobStatus:
         node = socket.gethostname()
@@ -74,9 +75,10 @@ class ProcessRuntime:
                 ended_at_s=ended["ended_at_s"],
                 node=node,
             )
+        claimed = (job.folder / "pid.json").exists()
         owner = _read(job.folder / "pid.json")
-        if owner is None:
-            return JobStatus(job.id, Phase.UNKNOWN)
+        if owner is None:  # the file comes whole: one that cannot be read was damaged, with its machine
+            return JobStatus(job.id, Phase.EXITED if claimed else Phase.UNKNOWN)
         if _alive(owner, "supervisor", "started") or _alive(owner, "job", "job_started"):
             began_s = (job.folder / "pid.json").stat().st_mtime
             return JobStatus(job.id, Phase.RUNNING, started_at_s=began_s, node=node, pid=owner.get("job"))
@@ -88,7 +90,8 @@ class ProcessRuntime:
             supervisor.write(job.folder / "stop.json", {"kill_at_s": time.time() + grace_s})
         owner = _read(job.folder / "pid.json")
         if owner and not _alive(owner, "supervisor", "started") and _alive(owner, "job", "job_started"):
-            os.killpg(owner["job"], 9)  # nobody is left who would wait out the grace
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(owner["job"], signal.SIGKILL)  # nobody is left who would wait out the grace
 
     def remove(self, job: JobSpec) -> None:
         if self.poll(job).phase is Phase.EXITED:
@@ -99,6 +102,12 @@ class ProcessRuntime:
         if not Path("/proc/self/stat").exists():
             return Probe(False, "there is no /proc on this machine", "use Linux, or run inside a container")
         return Probe(True, "jobs run as processes of this machine")
+
+    def _start(self, job: JobSpec) -> None:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        supervisor.write(job.folder / "start.json", {"command": self.command(job), "timeout_s": job.timeout_s})
+        starter = [sys.executable, "-I", "-S", supervisor.__file__, str(job.folder)]
+        subprocess.run(starter, check=True, stdin=subprocess.DEVNULL, env=self._environment(job))
 
     def _environment(self, job: JobSpec) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not _NOT_INHERITED.fullmatch(name)}
@@ -118,4 +127,5 @@ def _alive(owner: dict[str, Any], pid: str, started: str) -> bool:
     """A pid alone may be somebody else's by now: the start time and the boot must be the same."""
     if owner.get(pid) is None or owner.get("boot") != supervisor.boot_id():
         return False
-    return supervisor.start_time(owner[pid]) == owner.get(started)
+    began = supervisor.start_time(owner[pid])
+    return began is not None and began == owner.get(started)

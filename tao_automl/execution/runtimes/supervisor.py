@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 POLL_S = 0.02
 KILL_AFTER_TIMEOUT_S = 10.0
@@ -87,29 +87,35 @@ def run(folder: Path) -> None:
             return
         owner = json.loads((folder / "pid.json").read_text(encoding="utf-8"))
         write(folder / "pid.json", {**owner, "job": job.pid, "job_started": start_time(job.pid)})
-        code = watch(folder, job, None if order["timeout_s"] is None else began + order["timeout_s"])
+        code = watch(folder, job, order["timeout_s"], log)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(job.pid, signal.SIGKILL)
     code = 128 - code if code < 0 else code
     write(folder / "exit.json", {"exit_code": code, "started_at_s": began, "ended_at_s": time.time()})
 
 
-def watch(folder: Path, job: subprocess.Popen[bytes], deadline_s: float | None) -> int:
-    """Wait for the job; on a stop request or at its deadline, end its whole process group."""
-    asked, kill_at_s = False, None
+def watch(folder: Path, job: subprocess.Popen[bytes], timeout_s: float | None, log: BinaryIO) -> int:
+    """Wait for the job; on a stop request or when its time is up, end its whole process group.
+
+    A later stop request may cut the grace of an earlier one short.
+    """
+    deadline_s = None if timeout_s is None else time.time() + timeout_s
+    asked = False
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return job.wait(POLL_S)
         now = time.time()
-        if not asked:
-            kill_at_s = _stop_wanted(folder)
-            if kill_at_s is None and deadline_s is not None and now >= deadline_s:
-                kill_at_s = now + KILL_AFTER_TIMEOUT_S
-            if kill_at_s is not None:
-                asked = True
-                _signal(job.pid, signal.SIGTERM if kill_at_s > now else signal.SIGKILL)
-        elif kill_at_s is not None and now >= kill_at_s:
+        kill_at_s = _stop_wanted(folder)
+        if kill_at_s is None and deadline_s is not None and now >= deadline_s:
+            kill_at_s = deadline_s + KILL_AFTER_TIMEOUT_S
+            with contextlib.suppress(OSError):  # a full disk must not keep the job from being stopped
+                if not asked:
+                    log.write(f"stopped: the job has reached its time limit of {timeout_s:g} s\n".encode())
+        if kill_at_s is not None and now >= kill_at_s:
             _signal(job.pid, signal.SIGKILL)
+        elif kill_at_s is not None and not asked:
+            _signal(job.pid, signal.SIGTERM)
+        asked = kill_at_s is not None
 
 
 def _stop_wanted(folder: Path) -> float | None:
@@ -135,7 +141,7 @@ def main() -> None:
     for stream in (0, 1, 2):
         os.dup2(null, stream)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, lambda *_: None)  # a job would inherit SIG_IGN, but not a handler
     if claim(folder):
         run(folder)
 

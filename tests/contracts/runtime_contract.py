@@ -1,0 +1,326 @@
+"""What every runtime promises: twice is once, nothing but the folder is needed to find a job again, its exit
+code is kept, and a stopped job is gone with all its processes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tao_automl.errors import PlatformError
+from tao_automl.execution import runtimes
+from tao_automl.execution.job import JobSpec, JobStatus, Phase
+from tao_automl.execution.runtimes import Runtime
+
+WAIT_S = 20.0
+
+# Starts a job as a driver does: says its process when it has one, and waits to be killed.
+STARTER = """
+import pathlib, sys, time
+from tao_automl.execution import runtimes
+from tao_automl.execution.job import JobSpec
+job = JobSpec.from_json(pathlib.Path(sys.argv[1]).read_text())
+runtime = runtimes.by_name(job.runtime)
+status = runtime.attach_or_start(job)
+while status.pid is None and status.exit_code is None:
+    status = runtime.poll(job)
+print(status.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A command for a runtime's jobs: how it ends, and a line that it prints once."""
+
+    command: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    exit_code: int | None = None
+    says: str = ""
+    processes: int = 1
+
+
+def until(condition: Callable[[], Any], timeout_s: float = WAIT_S) -> None:
+    """Wait for a condition, a little at a time."""
+    end_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end_s, "it did not happen"
+        time.sleep(0.02)
+
+
+def ended(runtime: Runtime, job: JobSpec) -> JobStatus:
+    """The status of a job after its end."""
+    until(lambda: runtime.poll(job).phase is Phase.EXITED)
+    return runtime.poll(job)
+
+
+def pid_of(runtime: Runtime, job: JobSpec) -> int:
+    """The process of a running job."""
+    until(lambda: runtime.poll(job).pid is not None)
+    return int(runtime.poll(job).pid or 0)
+
+
+def group_of(pid: int) -> list[int]:
+    """The living processes of a process group."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, group, *_ = path.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(group) == pid and state not in "ZX":
+            found.append(int(path.parent.name))
+    return found
+
+
+class RuntimeContract:
+    """Inherit and give the fixtures `name` (of the runtime) and `quick`, `failing`, `endless`: what jobs do."""
+
+    @pytest.fixture
+    def runtime(self, name: str) -> Runtime:
+        return runtimes.by_name(name)
+
+    @pytest.fixture
+    def make(self, name: str, runtime: Runtime, tmp_path: Path) -> Iterator[Callable[..., JobSpec]]:
+        """Makes jobs, each in a folder of its own; what still runs after the test is stopped."""
+        made: list[JobSpec] = []
+
+        def job(work: Work, **values: Any) -> JobSpec:
+            spec = JobSpec(
+                id=f"s-{len(made)}-1",
+                action="train",
+                image="none",
+                command=work.command,
+                env=work.env,
+                folder=tmp_path / f"job {len(made)}",
+                runtime=name,
+            )
+            made.append(replace(spec, **values))
+            return made[-1]
+
+        yield job
+        for spec in made:
+            runtime.stop(spec, 0.0)
+            until(lambda spec=spec: runtime.poll(spec).phase in (Phase.UNKNOWN, Phase.EXITED))
+
+    @pytest.fixture
+    def starter(self, tmp_path: Path) -> Iterator[Callable[[JobSpec], subprocess.Popen[str]]]:
+        """Other processes that start a job."""
+        started: list[subprocess.Popen[str]] = []
+
+        def start(job: JobSpec) -> subprocess.Popen[str]:
+            text = tmp_path / f"{job.id}.json"
+            text.write_text(job.to_json())
+            command = [sys.executable, "-c", STARTER, str(text)]
+            started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True))
+            return started[-1]
+
+        yield start
+        for process in started:
+            process.kill()
+            process.communicate()
+
+    def test_what_it_prints_and_how_it_ends_is_kept(self, runtime: Runtime, make, failing: Work) -> None:
+        before_s = time.time()
+        job = make(failing)
+        assert runtime.attach_or_start(job).phase in (Phase.RUNNING, Phase.EXITED)
+        status = ended(runtime, job)
+        assert status.exit_code == failing.exit_code
+        assert status.started_at_s is not None
+        assert status.ended_at_s is not None
+        assert before_s - 1 < status.started_at_s <= status.ended_at_s < time.time() + 1
+        assert status.node
+        assert failing.says in (job.folder / "log.txt").read_text()
+
+    def test_a_job_that_does_well_ends_with_0(self, runtime: Runtime, make, quick: Work) -> None:
+        job = make(quick)
+        runtime.attach_or_start(job)
+        assert ended(runtime, job).exit_code == 0
+
+    def test_starting_twice_is_once(self, runtime: Runtime, make, endless: Work) -> None:
+        job = make(endless)
+        runtime.attach_or_start(job)
+        pid = pid_of(runtime, job)
+        assert runtime.attach_or_start(job).pid == pid
+
+    def test_starting_an_ended_job_does_not_run_it_again(self, runtime: Runtime, make, failing: Work) -> None:
+        job = make(failing)
+        runtime.attach_or_start(job)
+        status = ended(runtime, job)
+        assert runtime.attach_or_start(job) == status
+        assert (job.folder / "log.txt").read_text().count(failing.says) == 1
+
+    def test_starters_at_the_same_moment_run_it_once(self, runtime: Runtime, make, starter, endless: Work) -> None:
+        job = make(endless)
+        others = [starter(job) for _ in range(3)]
+        pids = {process.stdout.readline() for process in others}
+        assert pids == {f"{pid_of(runtime, job)}\n"}
+
+    def test_it_outlives_its_starter_and_is_found_again(
+        self, runtime: Runtime, make, starter, endless: Work
+    ) -> None:
+        job = make(endless)
+        first = starter(job)
+        pid = int(first.stdout.readline())
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+        status = runtime.attach_or_start(job)
+        assert (status.phase, status.pid) == (Phase.RUNNING, pid)
+        runtime.stop(job, 10.0)
+        assert ended(runtime, job).exit_code == endless.exit_code
+
+    def test_a_job_whose_time_is_up_is_stopped_and_its_log_says_so(
+        self, runtime: Runtime, make, endless: Work
+    ) -> None:
+        job = make(endless, timeout_s=0.3)
+        runtime.attach_or_start(job)
+        assert ended(runtime, job).exit_code == endless.exit_code
+        assert "time limit of 0.3 s" in (job.folder / "log.txt").read_text()
+
+    def test_a_folder_that_is_not_there_is_an_unknown_job(self, runtime: Runtime, make, quick: Work) -> None:
+        job = make(quick)
+        runtime.stop(job, 1.0)
+        runtime.remove(job)
+        assert runtime.poll(job) == JobStatus(job.id, Phase.UNKNOWN)
+        assert not job.folder.exists()
+
+    def test_a_folder_that_cannot_be_made_is_a_platform_error(
+        self, runtime: Runtime, make, quick: Work, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").write_text("")
+        job = make(quick, folder=tmp_path / "file" / "job")
+        with pytest.raises(PlatformError, match=job.id) as raised:
+            runtime.attach_or_start(job)
+        assert raised.value.exit_code == 3
+
+    def test_a_removed_job_leaves_its_log_and_results(self, runtime: Runtime, make, failing: Work) -> None:
+        job = make(failing)
+        job.folder.mkdir()
+        (job.folder / "result").write_text("kept")
+        runtime.attach_or_start(job)
+        ended(runtime, job)
+        runtime.remove(job)
+        assert runtime.poll(job).phase is Phase.UNKNOWN
+        assert sorted(path.name for path in job.folder.iterdir()) == ["log.txt", "result"]
+
+    def test_a_running_job_is_not_removed(self, runtime: Runtime, make, endless: Work) -> None:
+        job = make(endless)
+        runtime.attach_or_start(job)
+        runtime.remove(job)
+        assert runtime.poll(job).phase is Phase.RUNNING
+
+    def test_it_works_here(self, runtime: Runtime) -> None:
+        found = runtime.probe()
+        assert found.ok
+        assert found.detail
+
+
+class ProcessContract(RuntimeContract):
+    """More, for runtimes whose jobs are processes of this machine. `endless.processes` is how many they are."""
+
+    def running(self, runtime: Runtime, job: JobSpec, work: Work) -> int:
+        """Start a job and wait for all its processes; returns the first one."""
+        runtime.attach_or_start(job)
+        pid = pid_of(runtime, job)
+        until(lambda: len(group_of(pid)) >= work.processes)
+        return pid
+
+    def owner(self, job: JobSpec) -> dict[str, Any]:
+        values: dict[str, Any] = json.loads((job.folder / "pid.json").read_text())
+        return values
+
+    @pytest.mark.parametrize(("grace_s", "exit_code"), [(10.0, 143), (0.0, 137)])
+    def test_a_stopped_job_is_gone_with_all_its_processes(
+        self, runtime: Runtime, make, endless: Work, grace_s: float, exit_code: int
+    ) -> None:
+        job = make(endless)
+        pid = self.running(runtime, job, endless)
+        began_s = time.monotonic()
+        runtime.stop(job, grace_s)
+        assert ended(runtime, job).exit_code == exit_code
+        assert time.monotonic() - began_s < 5.0
+        assert group_of(pid) == []
+
+    def test_a_killed_job_is_seen_as_killed(self, runtime: Runtime, make, endless: Work) -> None:
+        job = make(endless)
+        pid = self.running(runtime, job, endless)
+        os.kill(pid, signal.SIGKILL)
+        assert ended(runtime, job).exit_code == 137
+        assert group_of(pid) == []
+
+    def test_its_environment_is_clean(
+        self, runtime: Runtime, make, endless: Work, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        leaks = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "NODE_RANK", "MASTER_PORT", "RAY_JOB_ID", "JOB_ID")
+        secrets = ("AWS_SECRET_ACCESS_KEY", "NGC_API_KEY", "MY_TOKEN")
+        for variable in (*leaks, *secrets, "TAO_AUTOML_SEED", "CUDA_VISIBLE_DEVICES"):
+            monkeypatch.setenv(variable, "7")
+        monkeypatch.setenv("LANG", "C.UTF-8")
+        job = make(replace(endless, env={**endless.env, "RANK": "given", "ASKED": "value of its own"}), cpus=2.0)
+        pid = self.running(runtime, job, endless)
+        words = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+        found = dict(word.split("=", 1) for word in words if word)
+        assert found.keys() & {*leaks, *secrets, "TAO_AUTOML_SEED", "CUDA_VISIBLE_DEVICES"} == {"RANK"}
+        assert (found["RANK"], found["ASKED"], found["LANG"]) == ("given", "value of its own", "C.UTF-8")
+        assert found["OMP_NUM_THREADS"] == "2"
+        assert not any(b"value of its own" in path.read_bytes() for path in job.folder.iterdir())
+
+    def test_it_ignores_no_signal_that_its_starter_ignores(self, runtime: Runtime, make, endless: Work) -> None:
+        before = [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)]
+        try:
+            job = make(endless)
+            pid = self.running(runtime, job, endless)
+        finally:
+            for number, handler in zip((signal.SIGINT, signal.SIGHUP), before, strict=True):
+                signal.signal(number, handler)
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        ignored = int(next(line for line in lines if line.startswith("SigIgn")).split()[1], 16)
+        assert not any(ignored >> (number - 1) & 1 for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM))
+
+    def test_without_its_supervisor_it_is_still_seen_and_can_be_stopped(
+        self, runtime: Runtime, make, endless: Work
+    ) -> None:
+        job = make(endless)
+        pid = self.running(runtime, job, endless)
+        os.kill(self.owner(job)["supervisor"], signal.SIGKILL)
+        assert runtime.poll(job).pid == pid
+        runtime.stop(job, 10.0)
+        assert ended(runtime, job).exit_code is None
+        until(lambda: group_of(pid) == [])
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"supervisor": os.getpid(), "job": os.getpid()},  # both pids are somebody else's by now
+            {"boot": "an earlier one", "supervisor": os.getpid()},
+            {"supervisor": 2**22 + 1, "job": 2**22 + 2, "job_started": None},  # no such processes
+        ],
+    )
+    def test_a_process_that_is_not_the_jobs_is_not_taken_for_it(
+        self, runtime: Runtime, make, endless: Work, changed: dict[str, Any]
+    ) -> None:
+        job = make(endless)
+        pid = self.running(runtime, job, endless)
+        owner = self.owner(job)
+        os.kill(owner["supervisor"], signal.SIGKILL)
+        os.killpg(pid, signal.SIGKILL)
+        (job.folder / "pid.json").write_text(json.dumps({**owner, **changed}))
+        status = runtime.attach_or_start(job)
+        assert (status.phase, status.exit_code) == (Phase.EXITED, None)
+
+    def test_a_job_whose_bookkeeping_is_damaged_is_lost(self, runtime: Runtime, make, quick: Work) -> None:
+        job = make(quick)
+        job.folder.mkdir()
+        (job.folder / "pid.json").write_text("")
+        status = runtime.attach_or_start(job)
+        assert (status.phase, status.exit_code) == (Phase.EXITED, None)
