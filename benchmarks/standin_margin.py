@@ -32,7 +32,11 @@ GOOD = {
     "lr x 4, lr_backbone x 5": {"lr": 8e-4, "lr_backbone": 1e-4},
     "lr x 3, lr_backbone x 3, batch 2": {"lr": 6e-4, "lr_backbone": 6e-5, "batch_size": 2},
 }
-BAD = {"lr x 100": {"lr": 2e-2}, "lr / 100": {"lr": 2e-6}}
+BAD = {
+    "lr x 100": {"lr": 2e-2},
+    "lr x 100, lr_backbone x 100": {"lr": 2e-2, "lr_backbone": 2e-3},
+    "lr / 100": {"lr": 2e-6},
+}
 SETTINGS: dict[str, dict[str, Any]] = {DEFAULTS: {}, **GOOD, **BAD}
 
 
@@ -67,7 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--json", action="store_true", help="print the scores of every seed as one JSON object")
+    parser.add_argument("--json", action="store_true", help="print every seed's scores as one object")
     asked = parser.parse_args()
     results: dict[str, list[tuple[float, float, float]]] = {}
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(os.cpu_count()) as pool:

@@ -170,7 +170,8 @@ def _data_values(action: Action, settings: Settings, data: Data, user: Mapping[s
             )
         if len(datasets) > 1 and not source.many:
             raise UsageError(f"{source.key} takes one directory, {len(datasets)} are named")
-        chosen[source.key] = Chosen(source_value(source, datasets, studies), settings.origin(setting))
+        origin = settings.origin(setting) if settings[setting] else "sample data"
+        chosen[source.key] = Chosen(source_value(source, datasets, studies), origin)
     return chosen
 
 

@@ -141,8 +141,11 @@ def _log(trial: Trial) -> list[str]:
     lines = failure.tail(trial.files.log)
     if not lines:
         return [f"{_words.path(trial.files.log)} (nothing yet)"]
-    telling = trial.detail if trial.detail in lines else lines[-1]
-    return [f"{_words.path(trial.files.log)}; the line that counts:", f"  {telling}"]
+    path = _words.path(trial.files.log)
+    if trial.state == "FAIL":
+        telling = trial.detail if trial.detail in lines else lines[-1]
+        return [f"{path}; the line that counts:", f"  {telling}"]
+    return [path] if trial.is_finished else [f"{path}; its last line:", f"  {lines[-1]}"]
 
 
 def _changed(trial: Trial, study: Study) -> dict[str, tuple[Any, Any]]:

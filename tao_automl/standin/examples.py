@@ -105,10 +105,9 @@ def _document(path: Path) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
-    images = document.get("images") if isinstance(document, dict) else None
-    if not isinstance(images, list):
-        raise ValueError(f"{path} is not a COCO annotation file: it has no list of images")  # noqa: TRY004  # the file is wrong, not a caller
-    return dict(document)
+    if isinstance(document, dict) and isinstance(document.get("images"), list):
+        return document
+    raise ValueError(f"{path} is not a COCO annotation file: it has no list of images")
 
 
 def _read(paths: Sequence[Path], side: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:

@@ -30,11 +30,11 @@ CHUNK = 16  # images at a time where no batch size is asked for
 
 
 def plan(recipe: Recipe, num_classes: int) -> Plan:
-    """The network's sizes; 256 channels and 6 + 6 layers of the spec are 48 channels and 2 + 2 layers here."""
+    """The network's sizes: for 256 channels and 6 + 6 layers of the spec 48 channels and 2 + 3 layers."""
     stem = next((width for word, width in STEMS.items() if word in recipe.backbone), STEM)
     width = min(64, max(8, recipe.hidden_dim * 3 // 16))
     enc = 1 + (recipe.enc_layers >= 4) + (recipe.enc_layers >= 8)
-    dec = 1 + (recipe.dec_layers >= 4) + (recipe.dec_layers >= 8)
+    dec = min(5, max(1, recipe.dec_layers // 2))
     return Plan(stem, width, enc, dec, num_classes)
 
 

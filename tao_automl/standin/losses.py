@@ -30,7 +30,7 @@ class Coefficients:
 
 @dataclass(frozen=True)
 class Targets:
-    """Responsible cells of a batch. `cell` counts through (image, row, column); `box` is corners from 0 to 1."""
+    """Responsible cells of a batch. `cell` counts through (image, row, column); `box` are corners, 0 to 1."""
 
     cell: NDArray[np.int64]
     category: NDArray[np.int64]

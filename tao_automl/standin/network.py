@@ -1,8 +1,8 @@
 """A small convolutional detector over a grid of cells, with its backward pass, in numpy.
 
-The image passes a backbone of two convolutions with strides 4 and 2, an encoder of 3 x 3 convolutions and a decoder
-of 1 x 1 convolutions, both with a shortcut around each layer. Each cell of 8 x 8 pixels says a score for each class
-and the distances to the four sides of a box around it.
+The image passes a backbone of two convolutions with strides 4 and 2, an encoder of 3 x 3 convolutions and a
+decoder of 1 x 1 convolutions. No shortcuts lead around them, so a rate that is far too high stops the network
+for good. Each cell of 8 x 8 pixels says a score for each class and the distances to the four sides of a box.
 """
 
 from __future__ import annotations
@@ -36,14 +36,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Conv:
-    """A square convolution from `inputs` to `outputs` channels; `shortcut` adds its input to its output."""
+    """A square convolution from `inputs` to `outputs` channels, and what follows it.
+
+    dropped: its outputs may be dropped.
+    linear: no rectifier follows.
+    """
 
     name: str
     inputs: int
     outputs: int
     size: int
     stride: int = 1
-    shortcut: bool = False
+    dropped: bool = False
     linear: bool = False
 
     @property
@@ -57,8 +61,8 @@ def layers(plan: Plan) -> list[Conv]:
     return [
         Conv("backbone.0", 3, plan.stem, 8, stride=4),
         Conv("backbone.1", plan.stem, width, 3, stride=2),
-        *(Conv(f"encoder.{i}", width, width, 3) for i in range(plan.enc_layers)),
-        *(Conv(f"decoder.{i}", width, width, 1) for i in range(plan.dec_layers)),
+        *(Conv(f"encoder.{i}", width, width, 3, dropped=True) for i in range(plan.enc_layers)),
+        *(Conv(f"decoder.{i}", width, width, 1, dropped=True) for i in range(plan.dec_layers)),
         Conv("head", width, plan.classes + BOX, 1, linear=True),
     ]
 
@@ -111,9 +115,9 @@ class Network:
         self.arrays["head.bias"][: plan.classes] = -np.log(1 / PRIOR - 1)
 
     def _fill(self, conv: Conv, rng: np.random.Generator) -> None:
-        """Noise that keeps the variance; shortcuts and outputs begin small."""
+        """Noise that keeps the variance; outputs begin small."""
         fan_in = conv.size * conv.size * conv.inputs
-        spread = np.sqrt((0.1 if conv.linear else 1.0 if conv.shortcut else 2.0) / fan_in)
+        spread = np.sqrt((0.1 if conv.linear else 2.0) / fan_in)
         weight = self.arrays[f"{conv.name}.weight"]
         weight[:] = rng.normal(0.0, spread, weight.shape)
 
@@ -130,7 +134,7 @@ class Network:
     def forward(self, images: Array, dropout: float = 0.0, rng: np.random.Generator | None = None) -> Array:
         """Outputs (n, rows, columns, classes + 4) of images (n, side, side, 3); remembered for `backward`.
 
-        `dropout` is the share of a shortcut layer's outputs that is dropped, when an `rng` is given.
+        `dropout` is the share of the outputs of encoder and decoder that is dropped, when an `rng` is given.
         """
         self._inputs: list[Array] = []
         self._outputs: list[Array] = []
@@ -141,13 +145,12 @@ class Network:
             y += self.arrays[f"{conv.name}.bias"]
             if not conv.linear:
                 np.maximum(y, 0, out=y)
-            if conv.shortcut and dropout > 0 and rng is not None:
+            if conv.dropped and dropout > 0 and rng is not None:
                 kept = rng.random(y.shape, dtype=np.float32) >= dropout
                 y *= kept / max(1 - dropout, 1e-3)
             self._inputs.append(rows)
             self._outputs.append(y)
-            y = y.reshape(len(x), x.shape[1] // conv.stride, x.shape[2] // conv.stride, conv.outputs)
-            x = x + y if conv.shortcut else y
+            x = y.reshape(len(x), x.shape[1] // conv.stride, x.shape[2] // conv.stride, conv.outputs)
         return x
 
     def backward(self, slope: Array, dropout: float = 0.0) -> None:
@@ -158,7 +161,7 @@ class Network:
             flat = slope.reshape(-1, conv.outputs)
             if not conv.linear:
                 flat = flat * (y > 0)
-                if conv.shortcut and dropout > 0:
+                if conv.dropped and dropout > 0:
                     flat /= max(1 - dropout, 1e-3)
             np.matmul(rows.T, flat, out=self._gradients[f"{conv.name}.weight"])
             flat.sum(axis=0, out=self._gradients[f"{conv.name}.bias"])
@@ -166,8 +169,7 @@ class Network:
                 return
             count, height, width, _ = slope.shape
             shape = (count, height * conv.stride, width * conv.stride, conv.inputs)
-            below = gather(flat @ self.arrays[f"{conv.name}.weight"].T, shape, conv)
-            slope = slope + below if conv.shortcut else below
+            slope = gather(flat @ self.arrays[f"{conv.name}.weight"].T, shape, conv)
 
 
 def _length(conv: Conv) -> int:

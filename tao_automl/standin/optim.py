@@ -15,7 +15,7 @@ EPSILON = 1e-8
 class Optimizer:
     """Moves a vector against its gradient.
 
-    `rates` (a rate for each parameter) and `decays` (weight decay, each) are multiplied by what `step` is given.
+    `rates` has a rate for each parameter, multiplied by what `step` is given, `decays` its weight decay.
     `kind` is AdamW or SGD; `momentum` is used by SGD only.
 
     Raises:

@@ -335,8 +335,11 @@ def classify(log_tail: str, failures: Iterable[str], exit_code: int | None) -> D
     messages = list(failures)
     text = "\n".join([*messages, log_tail])
     for row, pattern in _COMPILED:
-        if match := pattern.search(text):
-            return Diagnosis(row.reason, _line_at(text, match.start()), row.fix)
+        lines = [_line_at(text, match.start()) for match in pattern.finditer(text)]
+        if lines:
+            # A traceback quotes the code that raised before it says what was raised.
+            said = next((line for line in lines if not line.lstrip().startswith("raise ")), lines[0])
+            return Diagnosis(row.reason, said, row.fix)
     if exit_code in (0, 130, 143, -2, -15):
         return Diagnosis(R.INTERRUPTED, None, _INTERRUPTED_FIX)
     if exit_code in (137, -9):

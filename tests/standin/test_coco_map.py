@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+
 from tao_automl.standin.coco_map import Detections, Scores, Truth, evaluate
 
 IMAGES, CATEGORIES = 3, (1, 2, 5)
@@ -42,9 +43,7 @@ def reference(truth: list[Any], found: list[Any]) -> tuple[float, float]:
             for number, ((image, category, x, y, width, height), crowd) in enumerate(truth, start=1)
         ],
     }
-    rows = [
-        [image + 1, x, y, width, height, score, category] for (image, category, x, y, width, height), score in found
-    ]
+    rows = [[place[0] + 1, *place[2:], score, place[1]] for place, score in found]
     with contextlib.redirect_stdout(io.StringIO()):
         coco.createIndex()
         results = coco.loadRes(np.array(rows, dtype=float)) if rows else COCO()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tao_automl.standin import examples, shapes
 from tao_automl.standin.coco_map import Truth
 from tao_automl.standin.examples import Examples
@@ -78,8 +79,8 @@ def best(sets: tuple[Examples, Examples], epochs: int, **recipe: Any) -> float:
 def test_the_defaults_learn_and_a_hundredfold_or_hundredth_rate_does_not(sets) -> None:
     learned = best(sets, 5)
     assert learned > 0.08
-    assert best(sets, 5, lr=0.02) < min(0.05, learned / 2)
-    assert best(sets, 5, lr=2e-6, lr_backbone=2e-7) < min(0.05, learned / 2)
+    assert best(sets, 3, lr=0.02) < min(0.05, learned / 2)
+    assert best(sets, 3, lr=2e-6, lr_backbone=2e-7) < min(0.05, learned / 2)
 
 
 def test_a_higher_rate_and_smaller_batches_learn_more_than_the_defaults(sets) -> None:
@@ -98,7 +99,7 @@ def test_training_that_goes_wrong_ends_with_a_number_and_boxes(few: Examples, re
 
 
 @pytest.mark.parametrize("recipe", [{}, {"optimizer": "SGD"}, {"dropout_ratio": 0.3}])
-def test_the_same_seed_gives_the_same_bits_and_another_does_not(few: Examples, recipe: dict[str, Any]) -> None:
+def test_the_same_seed_gives_the_same_bits_another_does_not(few: Examples, recipe: dict[str, Any]) -> None:
     first = trained(made(7, **recipe), few)
     assert first == trained(made(7, **recipe), few)
     assert first != trained(made(8, **recipe), few)
@@ -195,7 +196,7 @@ def test_detections_are_limited_and_lie_in_their_images(sets: tuple[Examples, Ex
     learner = made(num_select=3, lr=8e-4)
     trained(learner, sets[0], range(1))
     found = learner.detect(sets[1])
-    assert 0 < len(found.score)
+    assert len(found.score) > 0
     assert np.bincount(found.image).max() <= 3
     assert (found.box >= 0).all()
     assert (found.box[:, :2] + found.box[:, 2:] <= sets[1].sizes[found.image] + 1e-6).all()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from tao_automl.standin import losses
 
 GRID, CLASSES = 4, 3
@@ -31,7 +32,7 @@ def test_each_coefficient_weighs_its_own_loss(coefficient: str) -> None:
     only = {"classes": 0.0, "distance": 0.0, "giou": 0.0, "alpha": 0.25}
     once = losses.loss(outputs, targets(), losses.Coefficients(**{**only, coefficient: 1.0}))[0]
     thrice = losses.loss(outputs, targets(), losses.Coefficients(**{**only, coefficient: 3.0}))[0]
-    assert 0 < once
+    assert once > 0
     assert thrice == pytest.approx(3 * once)
 
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from tao_automl.standin.recipe import PATHS, Recipe
 
 PARAMETERS = Path(__file__).parents[1] / "data" / "dino_params.csv"
@@ -32,7 +33,8 @@ def test_values_are_read_by_their_key_paths() -> None:
 
 
 def test_null_groups_and_values_are_as_if_absent() -> None:
-    assert Recipe.of({"train": None, "model": {"hidden_dim": None}, "dataset": {"augmentation": []}}) == Recipe()
+    spec = {"train": None, "model": {"hidden_dim": None}, "dataset": {"augmentation": []}}
+    assert Recipe.of(spec) == Recipe()
 
 
 def test_an_unreadable_number_is_refused() -> None:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from PIL import Image
+
 from tao_automl.standin import shapes
 
 

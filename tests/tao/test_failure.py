@@ -136,3 +136,8 @@ def test_a_long_log_is_read_from_its_end(tmp_path: Path) -> None:
 
 def test_a_missing_log_is_empty(tmp_path: Path) -> None:
     assert failure.tail(tmp_path / "log.txt") == []
+
+
+def test_the_line_that_says_what_was_raised_is_told_not_the_code_that_raised_it() -> None:
+    log = 'Traceback (most recent call last):\nraise RuntimeError(f"size mismatch for {names}")\nRuntimeError: size mismatch for a\n'
+    assert failure.classify(log, [], 1).line == "RuntimeError: size mismatch for a"
