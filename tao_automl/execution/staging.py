@@ -75,6 +75,8 @@ def _extract(tar: tarfile.TarFile, archive: Path, fresh: Path, limit_bytes: int)
             raise UsageError(f"{archive} unpacks to more than {limit_bytes / 2**30:.1f} GiB")
         if member.isfile():
             _write(tar, member, fresh / Path(*path.parts))
+    while tar.fileobj is not None and tar.fileobj.read(2**20):
+        pass  # a compressed stream's checksum stands at its end
 
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from tao_automl.standin.networks import ACTIONS, NETWORKS
 
 TELEMETRY_S = 2.0  # what TAO's report after the run costs a machine that cannot send it
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # matrices this small gain nothing by more
 CHUNK = 65_536  # bytes
 
 
@@ -55,6 +56,7 @@ def _launch(order: list[str]) -> int:
         [sys.executable, "-u", "-m", "tao_automl.standin.task", *order],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        env={**dict.fromkeys(THREADS, "1"), **os.environ},
     )
     try:
         if child.stdout is not None:

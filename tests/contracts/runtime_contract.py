@@ -72,15 +72,22 @@ def pid_of(runtime: Runtime, job: JobSpec) -> int:
 
 def group_of(pid: int) -> list[int]:
     """The living processes of a process group."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, group, *_ = path.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(group) == pid and state not in "ZX":
-            found.append(int(path.parent.name))
-    return found
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if group(int(path.name)) == pid]
+
+
+def group(pid: int) -> int | None:
+    """The group of a process, None if it has ended."""
+    try:
+        state, _, number, *_ = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return None
+    return None if state in "ZX" else int(number)
+
+
+def kill(pid: int) -> None:
+    """Kill a process that is not ours to wait for, and see it gone."""
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: group(pid) is None)
 
 
 class RuntimeContract:
@@ -292,7 +299,7 @@ class ProcessContract(RuntimeContract):
     ) -> None:
         job = make(endless)
         pid = self.running(runtime, job, endless)
-        os.kill(self.owner(job)["supervisor"], signal.SIGKILL)
+        kill(self.owner(job)["supervisor"])
         assert runtime.poll(job).pid == pid
         runtime.stop(job, 10.0)
         assert ended(runtime, job).exit_code is None
@@ -312,7 +319,7 @@ class ProcessContract(RuntimeContract):
         job = make(endless)
         pid = self.running(runtime, job, endless)
         owner = self.owner(job)
-        os.kill(owner["supervisor"], signal.SIGKILL)
+        kill(owner["supervisor"])
         os.killpg(pid, signal.SIGKILL)
         (job.folder / "pid.json").write_text(json.dumps({**owner, **changed}))
         status = runtime.attach_or_start(job)

@@ -160,7 +160,11 @@ def test_a_broken_archive_is_whole_or_told(
         assert "a.tar.gz" in error.message
         assert [path.name for path in folder.iterdir()] == ["a.tar.gz"]
     else:
-        assert (folder / "made" / "data" / "images").is_dir()
+        images = folder / "made" / "data" / "images"
+        assert images.is_dir()
+        if mode != "w":  # a compressed archive has a checksum
+            assert files(images) == ["a.jpg", "b.jpg"]
+            assert all(path.read_bytes() == content for path in images.iterdir())
 
 
 def test_two_processes_at_once_make_it_once(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ class TestStandin(ProcessContract):
     @pytest.fixture
     def endless(self, tmp_path: Path) -> Work:
         spec = tmp_path / "spec.yaml"
-        spec.write_text("train: {num_epochs: 1}\n")
+        spec.write_text(f"{{results_dir: {tmp_path / 'results'}, train: {{num_epochs: 1}}}}\n")
         command = ("dino", "train", "-e", str(spec))
         return Work(command, env={"STANDIN_START_S": "300"}, exit_code=143, processes=2)
 
