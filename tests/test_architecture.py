@@ -83,7 +83,9 @@ def test_most_modules_have_a_test_of_their_name() -> None:
 def test_tests_touch_no_private_names() -> None:
     found = {}
     for path in (ROOT / "tests").rglob("*.py"):
-        names = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Attribute)]
+        names = [
+            node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Attribute)
+        ]
         hits = {
             ast.unparse(node)
             for node in names

@@ -16,7 +16,12 @@ from tao_automl import cli
 from tao_automl.config import KEYS, Layer, resolve
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "studies" / "README.md", *(ROOT / "skills").rglob("*.md")]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "studies" / "README.md",
+    *(ROOT / "skills").rglob("*.md"),
+]
 
 
 def commands(path: Path) -> list[list[str]]:

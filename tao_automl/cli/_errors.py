@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +72,8 @@ def _fail(error: AutoMLError, manner: Manner) -> int:
         for cause in _causes(error):
             _talk(f"  cause: {type(cause).__name__}: {cause}")
     elif manner.verbosity > 1:
+        import traceback
+
         _talk("".join(traceback.format_exception(error)).rstrip())
     return error.exit_code
 
@@ -87,6 +87,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _bug(error: Exception, manner: Manner) -> int:
     """A traceback is of no use to a user, but it is to whoever mends it."""
+    import tempfile
+    import traceback
+
     text = "".join(traceback.format_exception(error))
     handle, name = tempfile.mkstemp(prefix="tao-automl-", suffix=".txt")
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:

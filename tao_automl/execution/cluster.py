@@ -7,6 +7,7 @@ Ray's and go on when it ends.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from tao_automl.execution.job import JobSpec, JobStatus, Phase
 STATUS_TIMEOUT_S = 0.5
 OBJECT_STORE_BYTES = 80 * 2**20  # nothing is put into it, and Ray accepts no less than 75 MiB
 
-# Ray reads these when its processes start: no usage reports, no metrics, no idle workers, no signals to jobs.
+# Ray reads these when it is imported and when its processes start: no usage reports, no metrics, no idle workers.
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_enable_metrics_collection": "0",
@@ -30,6 +31,8 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",
 }
+# For a Ray of our own: its processes that outlive a killed driver soon give up looking for the others.
+_LOCAL = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
 
 
 class Cluster(Protocol):
@@ -87,12 +90,19 @@ class Watcher:
 
 @dataclass
 class _Slot:
-    """One watcher, the job it has, its last answer, and the question that it has not answered yet."""
+    """One watcher, the job it has, its last answer, and the question that it has not answered yet.
+
+    `grace_s` is set once the job is to be stopped: a watcher that takes over is told again.
+    """
 
     actor: Any
     job: JobSpec | None = None
     last: JobStatus | None = None
     asked: Any = None
+    grace_s: float | None = None
+
+    def take(self, job: JobSpec | None) -> None:
+        self.job, self.last, self.asked, self.grace_s = job, None, None, None
 
 
 class RayCluster:
@@ -108,10 +118,7 @@ class RayCluster:
     """
 
     def __init__(self, address: str | None, slots: int, cpus: float, gpus: int) -> None:
-        import ray
-
-        self._ray = ray
-        _start(address, slots, cpus)
+        self._ray = _start(address, slots, cpus)
         self._resources = {"num_cpus": cpus, "num_gpus": gpus}
         try:
             self._check_nodes(cpus, gpus)
@@ -129,7 +136,7 @@ class RayCluster:
         slot = next((slot for slot in self._slots if slot.job is None), None)
         if slot is None:
             raise RuntimeError(f"no slot is free for job {job.id}")
-        slot.job, slot.last = job, None
+        slot.take(job)
         slot.asked = slot.actor.watch.remote(job.to_json())
 
     def status(self, ids: Sequence[str]) -> dict[str, JobStatus]:
@@ -151,6 +158,7 @@ class RayCluster:
     def cancel(self, job_id: str, grace_s: float) -> None:
         for slot in self._slots:
             if slot.job is not None and slot.job.id == job_id:
+                slot.grace_s = grace_s
                 slot.actor.stop.remote(grace_s)
 
     def free(self) -> int:
@@ -159,7 +167,7 @@ class RayCluster:
     def release(self, job_id: str) -> None:
         for slot in self._slots:
             if slot.job is not None and slot.job.id == job_id:
-                slot.job, slot.last, slot.asked = None, None, None
+                slot.take(None)
 
     def close(self) -> None:
         with _silenced():
@@ -169,15 +177,18 @@ class RayCluster:
         """The answer if it is there, else the last one. A watcher that died is replaced, and attaches."""
         ready, _ = self._ray.wait([slot.asked], timeout=0)
         if ready:
+            question, slot.asked = slot.asked, None
             try:
-                answer = self._ray.get(slot.asked)
+                answer = self._ray.get(question)
             except self._ray.exceptions.RayActorError:
                 slot.actor = self._watcher()
                 slot.asked = slot.actor.watch.remote(job.to_json())
+                if slot.grace_s is not None:
+                    slot.actor.stop.remote(slot.grace_s)
             else:
                 if not isinstance(answer, JobStatus):
                     raise PlatformError(answer[0], tip=answer[1])
-                slot.last, slot.asked = answer, None
+                slot.last = answer
         return slot.last or JobStatus(job.id, Phase.PENDING)
 
     def _watcher(self) -> Any:
@@ -185,23 +196,27 @@ class RayCluster:
 
     def _check_nodes(self, cpus: float, gpus: int) -> None:
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        for name, wanted in (("GPU", gpus), ("CPU", cpus)):
+        for name, wanted, flag in (("GPU", gpus, "--gpus {most:g}, or "), ("CPU", cpus, "")):
             most = max((node.get(name, 0) for node in nodes), default=0)
             if wanted > most:
                 raise PlatformError(
                     f"a trial needs {wanted:g} {name}s, and no node has more than {most:g}",
-                    tip=f"--{name.lower()}s {most:g}, or --address of a cluster that has them",
+                    tip=f"{flag.format(most=most)}--address of a cluster that has them",
                     code="no-such-node",
                 )
 
 
-def _start(address: str | None, slots: int, cpus: float) -> None:
-    import ray
-
-    for name, value in _QUIET.items():
+def _start(address: str | None, slots: int, cpus: float) -> Any:
+    """Import Ray, and start it or connect to it."""
+    for name, value in (_QUIET if address else {**_QUIET, **_LOCAL}).items():
         os.environ.setdefault(name, value)
+    import ray
+    from ray._private import worker
+
+    # What Ray calls its errors, e.g. a watcher that died, it prints on stdout whatever log_to_driver says.
+    worker.print_to_stdstream = lambda *_, **__: None
     local: dict[str, Any] = {
-        "num_cpus": max(1, round(slots * cpus)),
+        "num_cpus": max(1, math.ceil(slots * cpus)),
         "object_store_memory": OBJECT_STORE_BYTES,
         "include_dashboard": False,
     }
@@ -220,6 +235,7 @@ def _start(address: str | None, slots: int, cpus: float) -> None:
         line = str(error).strip().splitlines() or said or ["no reason given"]
         tip = "is it running, and of the same version?" if address else "tao-automl doctor checks this machine"
         raise PlatformError(f"Ray {where}does not start: {line[0]}", tip=tip, code="ray") from None
+    return ray
 
 
 @contextmanager

@@ -173,9 +173,7 @@ class RuntimeContract:
         pids = {process.stdout.readline() for process in others}
         assert pids == {f"{pid_of(runtime, job)}\n"}
 
-    def test_it_outlives_its_starter_and_is_found_again(
-        self, runtime: Runtime, make, starter, endless: Work
-    ) -> None:
+    def test_it_outlives_its_starter_and_is_found_again(self, runtime: Runtime, make, starter, endless: Work) -> None:
         job = make(endless)
         first = starter(job)
         pid = int(first.stdout.readline())
@@ -186,9 +184,7 @@ class RuntimeContract:
         runtime.stop(job, 10.0)
         assert ended(runtime, job).exit_code == endless.exit_code
 
-    def test_a_job_whose_time_is_up_is_stopped_and_its_log_says_so(
-        self, runtime: Runtime, make, endless: Work
-    ) -> None:
+    def test_a_job_whose_time_is_up_is_stopped_and_its_log_says_so(self, runtime: Runtime, make, endless: Work) -> None:
         job = make(endless, timeout_s=0.3)
         runtime.attach_or_start(job)
         assert ended(runtime, job).exit_code == endless.exit_code

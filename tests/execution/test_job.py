@@ -58,7 +58,22 @@ def test_an_unknown_key_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["plain", "", "two words", "it's", '"quoted"', "$HOME", "`id`", "a\\b", "a\nb", "*", "-e", "é日", "k=[1, {a: b}]", "!x"],
+    [
+        "plain",
+        "",
+        "two words",
+        "it's",
+        '"quoted"',
+        "$HOME",
+        "`id`",
+        "a\\b",
+        "a\nb",
+        "*",
+        "-e",
+        "é日",
+        "k=[1, {a: b}]",
+        "!x",
+    ],
 )
 def test_run_sh_runs_the_command_as_it_is(tmp_path: Path, word: str) -> None:
     folder = tmp_path / "it's a $HOME folder"

@@ -124,7 +124,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_archive_is_told_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="images.tar.gz") as raised:
+    with pytest.raises(UsageError, match=r"images\.tar\.gz") as raised:
         unpack(tmp_path / "images.tar.gz", tmp_path / "made" / "data")
     assert raised.value.exit_code == 2
     assert list(tmp_path.iterdir()) == []
@@ -170,9 +170,7 @@ def test_a_broken_archive_is_whole_or_told(
 def test_two_processes_at_once_make_it_once(tmp_path: Path) -> None:
     archive = pack(tmp_path / "a.tar.gz", *(f"images/{number}.jpg" for number in range(300)))
     words = [sys.executable, "-c", UNPACK, str(archive), str(tmp_path / "made" / "data")]
-    both = [
-        subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    both = [subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     for process in both:
         process.stdin.write("\n")
         process.stdin.flush()

@@ -98,7 +98,8 @@ def test_without_a_match_the_exit_code_decides(code: int | None, reason: Failure
 
 
 def test_an_unknown_error_still_shows_its_line() -> None:
-    log = "Traceback (most recent call last):\n  File 'a.py'\nKeyError: 'x'\nExecution status: FAIL"
+    quoted = 'raise RuntimeError(f"size mismatch for {names}")'
+    log = f"Traceback (most recent call last):\n{quoted}\nRuntimeError: size mismatch for a\n"
     assert failure.classify(log, (), 1).line == "KeyError: 'x'"
     message = "Parameter validation error: bad"
     assert failure.classify(log, [message], 1).line == message
@@ -139,5 +140,6 @@ def test_a_missing_log_is_empty(tmp_path: Path) -> None:
 
 
 def test_the_line_that_says_what_was_raised_is_told_not_the_code_that_raised_it() -> None:
-    log = 'Traceback (most recent call last):\nraise RuntimeError(f"size mismatch for {names}")\nRuntimeError: size mismatch for a\n'
+    quoted = 'raise RuntimeError(f"size mismatch for {names}")'
+    log = f"Traceback (most recent call last):\n{quoted}\nRuntimeError: size mismatch for a\n"
     assert failure.classify(log, [], 1).line == "RuntimeError: size mismatch for a"

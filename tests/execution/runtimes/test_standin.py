@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -73,4 +72,4 @@ def test_sample_data_that_cannot_be_written_is_a_platform_error(tmp_path: Path) 
     with pytest.raises(PlatformError, match="sample data") as raised:
         sample_data(tmp_path / "file" / "shapes")
     assert "--studies-dir" in raised.value.tip
-    assert sorted(os.listdir(tmp_path)) == ["file"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
