@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tao_automl.errors import AutoMLError, PlatformError
-from tao_automl.execution import runtimes
+from tao_automl.execution import orphans, runtimes
 from tao_automl.execution.job import JobSpec, JobStatus, Phase
 
 STATUS_TIMEOUT_S = 0.5
@@ -31,8 +32,6 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",
 }
-# For a Ray of our own: its processes that outlive a killed driver soon give up looking for the others.
-_LOCAL = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
 
 
 class Cluster(Protocol):
@@ -118,7 +117,12 @@ class RayCluster:
     """
 
     def __init__(self, address: str | None, slots: int, cpus: float, gpus: int) -> None:
-        self._ray = _start(address, slots, cpus)
+        self._guard = None if address else _guard()
+        try:
+            self._ray = _start(address, slots, cpus)
+        except BaseException:
+            self._end_guard()
+            raise
         self._resources = {"num_cpus": cpus, "num_gpus": gpus}
         try:
             self._check_nodes(cpus, gpus)
@@ -172,6 +176,12 @@ class RayCluster:
     def close(self) -> None:
         with _silenced():
             self._ray.shutdown()
+        self._end_guard()
+
+    def _end_guard(self) -> None:
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.communicate()
 
     def _answer(self, slot: _Slot, job: JobSpec) -> JobStatus:
         """The answer if it is there, else the last one. A watcher that died is replaced, and attaches."""
@@ -196,19 +206,27 @@ class RayCluster:
 
     def _check_nodes(self, cpus: float, gpus: int) -> None:
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        for name, wanted, flag in (("GPU", gpus, "--gpus {most:g}, or "), ("CPU", cpus, "")):
+        for name, wanted in (("GPU", gpus), ("CPU", cpus)):
             most = max((node.get(name, 0) for node in nodes), default=0)
             if wanted > most:
+                fewer = f"--gpus {most:g}, or " if name == "GPU" else ""
                 raise PlatformError(
                     f"a trial needs {wanted:g} {name}s, and no node has more than {most:g}",
-                    tip=f"{flag.format(most=most)}--address of a cluster that has them",
+                    tip=f"{fewer}--address of a cluster that has them",
                     code="no-such-node",
                 )
 
 
+def _guard() -> subprocess.Popen[bytes]:
+    """What ends Ray's leftovers should this process be killed: its stdin ends then."""
+    words = [sys.executable, "-I", "-S", orphans.__file__, str(os.getpgrp())]
+    null = subprocess.DEVNULL
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True)
+
+
 def _start(address: str | None, slots: int, cpus: float) -> Any:
     """Import Ray, and start it or connect to it."""
-    for name, value in (_QUIET if address else {**_QUIET, **_LOCAL}).items():
+    for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     import ray
     from ray._private import worker
