@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -117,19 +117,15 @@ class RayCluster:
     """
 
     def __init__(self, address: str | None, slots: int, cpus: float, gpus: int) -> None:
-        self._guard = None if address else _guard()
-        try:
-            self._ray = _start(address, slots, cpus)
-        except BaseException:
-            self._end_guard()
-            raise
         self._resources = {"num_cpus": cpus, "num_gpus": gpus}
-        try:
+        with ExitStack() as opened:
+            if address is None:
+                opened.callback(_end, _guard())
+            self._ray = _start(address, slots, cpus)
+            opened.callback(_shutdown, self._ray)
             self._check_nodes(cpus, gpus)
             self._slots = [_Slot(self._watcher()) for _ in range(slots)]
-        except BaseException:
-            self.close()
-            raise
+            self._opened = opened.pop_all()
 
     def submit(self, job: JobSpec) -> None:
         """Raises:
@@ -174,14 +170,7 @@ class RayCluster:
                 slot.take(None)
 
     def close(self) -> None:
-        with _silenced():
-            self._ray.shutdown()
-        self._end_guard()
-
-    def _end_guard(self) -> None:
-        if self._guard is not None:
-            self._guard.kill()
-            self._guard.communicate()
+        self._opened.close()
 
     def _answer(self, slot: _Slot, job: JobSpec) -> JobStatus:
         """The answer if it is there, else the last one. A watcher that died is replaced, and attaches."""
@@ -224,6 +213,11 @@ def _guard() -> subprocess.Popen[bytes]:
     return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True)
 
 
+def _end(guard: subprocess.Popen[bytes]) -> None:
+    guard.kill()
+    guard.communicate()
+
+
 def _start(address: str | None, slots: int, cpus: float) -> Any:
     """Import Ray, and start it or connect to it."""
     for name, value in _QUIET.items():
@@ -254,6 +248,11 @@ def _start(address: str | None, slots: int, cpus: float) -> Any:
         tip = "is it running, and of the same version?" if address else "tao-automl doctor checks this machine"
         raise PlatformError(f"Ray {where}does not start: {line[0]}", tip=tip, code="ray") from None
     return ray
+
+
+def _shutdown(ray: Any) -> None:
+    with _silenced():
+        ray.shutdown()
 
 
 @contextmanager

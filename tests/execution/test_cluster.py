@@ -14,6 +14,7 @@ import pytest
 from contracts.runtime_contract import group, kill, until
 
 from tao_automl.errors import PlatformError
+from tao_automl.execution import runtimes
 from tao_automl.execution.cluster import RayCluster
 from tao_automl.execution.job import JobSpec, JobStatus, Phase
 
@@ -85,7 +86,8 @@ def ray() -> Iterator[RayCluster]:
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Make:
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Makes jobs; what still runs after the test is stopped."""
     made: list[JobSpec] = []
 
     def job(script: str, **values) -> JobSpec:
@@ -94,7 +96,9 @@ def make(tmp_path: Path) -> Make:
         made.append(JobSpec(name, "train", "none", ("sh", "-c", script), **fields))
         return made[-1]
 
-    return job
+    yield job
+    for spec in made:
+        runtimes.by_name(spec.runtime).stop(spec, 0.0)
 
 
 @pytest.fixture
@@ -316,8 +320,6 @@ def asked(driver: subprocess.Popen[str]) -> str:
 
 def finish(job: JobSpec) -> int:
     """Let a job that waits for this file end; returns its exit code as its runtime knows it."""
-    from tao_automl.execution import runtimes
-
     (job.folder / "go").write_text("")
     runtime = runtimes.by_name(job.runtime)
     until(lambda: runtime.poll(job).phase is Phase.EXITED)
@@ -327,12 +329,17 @@ def finish(job: JobSpec) -> int:
 WAITS = "while [ ! -e go ]; do sleep 0.05; done; exit 9"
 
 
-def test_nothing_of_ray_is_printed_and_jobs_go_on_when_the_cluster_is_left(make: Make, driver) -> None:
+def test_nothing_of_ray_is_printed_not_even_of_a_dead_watcher_and_jobs_go_on_when_the_cluster_is_left(
+    make: Make, driver
+) -> None:
     job = make(WAITS)
     process = driver(job)
     pid = int(process.stdout.readline())
+    before = watchers(process.pid)
+    for watcher in before:
+        kill(watcher)
+    until(lambda: asked(process) == "running\n" and set(watchers(process.pid)) - set(before))
     ray_processes = children(process.pid)
-    assert ray_processes
     assert pid not in ray_processes
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (0, "", "")

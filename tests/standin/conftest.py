@@ -67,7 +67,8 @@ class Trainer:
         return self.command("dino", action, "-e", str(path), env=env)
 
     def command(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        kept = {name: value for name, value in os.environ.items() if name not in ("WORLD_SIZE", "JOB_ID")}
+        foreign = ("WORLD_SIZE", "JOB_ID", "RAY_")  # Ray may have been started in this process
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         return subprocess.run(
             [sys.executable, "-m", "tao_automl.standin", *words],
             env={**kept, "TELEMETRY_OPT_OUT": "1", "OMP_NUM_THREADS": "1", **(env or {})},

@@ -140,8 +140,9 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # a job would inherit what a Ray worker blocks, SIGINT
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)  # a job would inherit SIG_IGN, but not a handler
+        signal.signal(number, lambda *_: None)  # a job would inherit SIG_IGN, but no handler
     if claim(folder):
         run(folder)
 

@@ -73,7 +73,7 @@ class TestProcess(ProcessContract):
         assert ended(runtime, job).exit_code == 137
         assert 0.6 < time.monotonic() - began_s < 5.0
         assert "asked" in (job.folder / "log.txt").read_text()
-        assert group_of(pid) == []
+        until(lambda: group_of(pid) == [])
 
     def test_a_job_that_ends_well_within_the_grace_keeps_its_own_exit_code(self, runtime, make) -> None:
         job = make(shell("trap 'sleep 0.1; exit 5' TERM; echo ready; while :; do sleep 0.05; done"))
@@ -99,7 +99,7 @@ class TestProcess(ProcessContract):
         runtime.attach_or_start(job)
         pid = pid_of(runtime, job)
         assert ended(runtime, job).exit_code == 0
-        assert group_of(pid) == []
+        until(lambda: group_of(pid) == [])
 
 
 def test_the_files_of_the_folder_are_the_runtimes_names() -> None:
