@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,28 +25,27 @@ EXITED = JobStatus("done-export-001", Phase.EXITED, 0, 100.0, 112.0)
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("finished")
-    finished.make(folder)
-    return folder
+    return tmp_path_factory.mktemp("finished")
+
+
+@pytest.fixture(scope="module")
+def plan(made: Path) -> Plan:
+    """A study that all tests look at."""
+    finished.make(made)
+    return driver.plan_of("done", made / "studies", {})
 
 
 @pytest.fixture
-def plan(made: Path, tmp_path: Path) -> Plan:
-    """The study, in a place of its own."""
+def own(plan: Plan, made: Path, tmp_path: Path) -> Plan:
+    """The same for one test, which may change it."""
     shutil.copytree(made / "studies", tmp_path / "studies", symlinks=True)
-    return driver.plan_of("done", tmp_path / "studies", {})
+    return replace(plan, settings=plan.settings.with_values("flag", studies_dir=tmp_path / "studies"))
 
 
-Prepare = Callable[..., Prepared]
-
-
-@pytest.fixture
-def prepare(plan: Plan) -> Prepare:
-    def run(name: str, checkpoint: Path | None = None, **given: Any) -> Prepared:
-        named = {path.replace("__", "."): value for path, value in given.items()}
-        return action.prepare(plan, name, action.winner_of(plan, None), named, checkpoint)
-
-    return run
+def prepare(plan: Plan, name: str, checkpoint: Path | None = None, **given: str) -> Prepared:
+    """An action on the best trial; `given` has `__` for the dots of a path."""
+    named = {path.replace("__", "."): value for path, value in given.items()}
+    return action.prepare(plan, name, action.winner_of(plan, None), named, checkpoint)
 
 
 def at(prepared: Prepared, path: str) -> Any:
@@ -71,32 +71,30 @@ def test_a_trial_without_a_result_is_refused(plan: Plan, trial: int) -> None:
 # What is started
 
 
-def test_the_spec_has_the_structure_of_the_winner(prepare: Prepare) -> None:
-    prepared = prepare("export")
+def test_the_spec_has_the_structure_of_the_winner(plan: Plan) -> None:
+    prepared = prepare(plan, "export")
     assert [at(prepared, path) for path in ("model.num_queries", "model.enc_layers")] == [500, 4]
     assert at(prepared, "dataset.num_classes") == 4
     assert at(prepared, "dataset.eval_class_ids") == [1, 3]
 
 
-def test_what_trained_the_winner_stays_behind(prepare: Prepare, plan: Plan) -> None:
-    prepared, template = prepare("export"), plan.skill.template("export")
+def test_what_trained_the_winner_stays_behind(plan: Plan) -> None:
+    prepared, template = prepare(plan, "export"), plan.skill.template("export")
     assert at(prepared, "train") == template["train"]
     for path in ("dataset.train_data_sources", "dataset.val_data_sources"):
         assert at(prepared, path) == keypath.get(template, path)
 
 
-def test_the_checkpoint_is_the_file_of_the_best_epoch(prepare: Prepare, plan: Plan) -> None:
-    prepared = prepare("export")
+def test_the_checkpoint_is_the_file_of_the_best_epoch(plan: Plan) -> None:
+    prepared = prepare(plan, "export")
     file = plan.paths.attempt(1, 1).checkpoints("train") / BEST
     assert prepared.checkpoint == file
     assert at(prepared, "export.checkpoint") == str(file)
     assert not Path(at(prepared, "export.checkpoint")).is_symlink()
 
 
-def test_an_evaluation_gets_the_validation_data_and_an_export_a_file_to_make(
-    prepare: Prepare, plan: Plan, made: Path
-) -> None:
-    evaluation, export = prepare("evaluate"), prepare("export")
+def test_an_evaluation_gets_the_validation_data_and_an_export_a_file_to_make(plan: Plan, made: Path) -> None:
+    evaluation, export = prepare(plan, "evaluate"), prepare(plan, "export")
     assert at(evaluation, "dataset.test_data_sources") == {
         "image_dir": str(made / "val" / "images"),
         "json_file": str(made / "val" / "annotations.json"),
@@ -106,40 +104,40 @@ def test_an_evaluation_gets_the_validation_data_and_an_export_a_file_to_make(
     assert at(export, "export.onnx_file") == str(folder / "model.onnx")
 
 
-def test_the_job_has_the_command_and_the_image_of_the_action(prepare: Prepare, plan: Plan) -> None:
-    job = prepare("gen_trt_engine").job
+def test_the_job_has_the_command_and_the_image_of_the_action(plan: Plan) -> None:
+    job = prepare(plan, "gen_trt_engine").job
     assert job.command == ("dino", "gen_trt_engine", "-e", str(plan.paths.actions / "gen_trt_engine-001" / "spec.yaml"))
     assert job.image.endswith("-deploy")
     assert job.id == "done-gen_trt_engine-001"
 
 
-def test_set_overrides_whatever_was_chosen(prepare: Prepare) -> None:
-    prepared = prepare("export", export__input_width="640", model__num_queries="300", export__onnx_file="x.onnx")
+def test_set_overrides_whatever_was_chosen(plan: Plan) -> None:
+    prepared = prepare(plan, "export", export__input_width="640", model__num_queries="300", export__onnx_file="x.onnx")
     assert at(prepared, "export.input_width") == 640
     assert at(prepared, "model.num_queries") == 300
     assert at(prepared, "export.onnx_file") == "x.onnx"
 
 
-def test_data_that_is_set_is_not_the_studys(prepare: Prepare) -> None:
+def test_data_that_is_set_is_not_the_studys(plan: Plan) -> None:
     given = {
         "dataset__test_data_sources__image_dir": "more/images",
         "dataset__test_data_sources__json_file": "more.json",
     }
-    assert at(prepare("evaluate", **given), "dataset.test_data_sources") == {
+    assert at(prepare(plan, "evaluate", **given), "dataset.test_data_sources") == {
         "image_dir": "more/images",
         "json_file": "more.json",
     }
 
 
-def test_another_checkpoint_can_be_named(prepare: Prepare, tmp_path: Path) -> None:
+def test_another_checkpoint_can_be_named(plan: Plan, tmp_path: Path) -> None:
     file = tmp_path / "other.pth"
     file.write_bytes(b"w")
-    assert at(prepare("export", file), "export.checkpoint") == str(file)
+    assert at(prepare(plan, "export", file), "export.checkpoint") == str(file)
 
 
-def test_preparing_writes_nothing(prepare: Prepare, plan: Plan) -> None:
+def test_preparing_writes_nothing(plan: Plan) -> None:
     before = sorted(plan.paths.folder.rglob("*"))
-    prepare("export")
+    prepare(plan, "export")
     assert sorted(plan.paths.folder.rglob("*")) == before
 
 
@@ -164,18 +162,18 @@ def test_what_is_asked_wrongly_is_named(plan: Plan, name: str, given: dict[str, 
     assert sorted(plan.paths.folder.rglob("*")) == before
 
 
-def test_a_checkpoint_that_is_gone_is_refused_although_a_later_one_is_there(prepare: Prepare, plan: Plan) -> None:
-    folder = plan.paths.attempt(1, 1).checkpoints("train")
+def test_a_checkpoint_that_is_gone_is_refused_although_a_later_one_is_there(own: Plan) -> None:
+    folder = own.paths.attempt(1, 1).checkpoints("train")
     (folder / BEST).unlink()
     assert (folder / "dino_model_latest.pth").exists()
     with pytest.raises(UsageError, match="the checkpoint of trial 1 of study 'done' is gone") as raised:
-        prepare("export")
+        prepare(own, "export")
     assert "--checkpoint FILE" in raised.value.tip
 
 
-def test_a_named_checkpoint_that_is_not_there_is_refused(prepare: Prepare, tmp_path: Path) -> None:
+def test_a_named_checkpoint_that_is_not_there_is_refused(plan: Plan, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="checkpoint"):
-        prepare("export", tmp_path / "other.pth")
+        prepare(plan, "export", tmp_path / "other.pth")
 
 
 # Running it
@@ -190,26 +188,26 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Callable[[OneJob], OneJob]:
     return replace
 
 
-def test_an_evaluation_gives_its_metrics(runs, prepare: Prepare, plan: Plan) -> None:
+def test_an_evaluation_gives_its_metrics(runs, own: Plan) -> None:
     cluster = runs(OneJob(finished.evaluates))
-    done = action.run(plan, prepare("evaluate"))
-    assert plan.metric.evaluated(done.metrics) == 0.6512345678
+    done = action.run(own, prepare(own, "evaluate"))
+    assert own.metric.evaluated(done.metrics) == 0.6512345678
     assert done.duration_s == 12.0
     assert cluster.closed
     document = done.as_dict()
     assert (document["schema"], document["action"], document["trial"], document["epoch"]) == (1, "evaluate", 1, 1)
 
 
-def test_each_run_has_a_folder_with_all_it_takes_to_run_it_by_hand(runs, prepare: Prepare, plan: Plan) -> None:
+def test_each_run_has_a_folder_with_all_it_takes_to_run_it_by_hand(runs, own: Plan) -> None:
     runs(OneJob(finished.evaluates))
-    first, second = (action.run(plan, prepare("evaluate")).prepared for _ in range(2))
+    first, second = (action.run(own, prepare(own, "evaluate")).prepared for _ in range(2))
     assert [first.paths.folder.name, second.paths.folder.name] == ["evaluate-001", "evaluate-002"]
-    assert prepare("export").paths.folder.name == "export-001"
+    assert prepare(own, "export").paths.folder.name == "export-001"
     assert spec.load(second.paths.spec.read_text(encoding="utf-8")) == second.spec
     assert os.access(second.paths.run_sh, os.X_OK)
 
 
-def test_an_interrupted_action_is_cancelled(runs, prepare: Prepare, plan: Plan) -> None:
+def test_an_interrupted_action_is_cancelled(runs, own: Plan) -> None:
     class Endless(OneJob):
         def status(self, ids):
             return {name: JobStatus(name, Phase.RUNNING) for name in ids}
@@ -219,18 +217,18 @@ def test_an_interrupted_action_is_cancelled(runs, prepare: Prepare, plan: Plan) 
 
     cluster = runs(Endless(finished.evaluates))
     with pytest.raises(KeyboardInterrupt):
-        action.run(plan, prepare("evaluate"), interrupt)
+        action.run(own, prepare(own, "evaluate"), interrupt)
     assert (cluster.cancelled, cluster.closed) == (["done-evaluate-001"], True)
 
 
 # How it ended
 
 
-def test_a_failed_action_names_the_line_that_tells_the_log_and_the_command(runs, prepare: Prepare, plan: Plan) -> None:
+def test_a_failed_action_names_the_line_that_tells_the_log_and_the_command(runs, own: Plan) -> None:
     runs(OneJob(finished.breaks))
-    prepared = prepare("export")
+    prepared = prepare(own, "export")
     with pytest.raises(JobError) as raised:
-        action.run(plan, prepared)
+        action.run(own, prepared)
     error = raised.value
     assert error.message == "export failed: RuntimeError: CUDA out of memory. Tried to allocate 2 GiB."
     assert (error.code, error.exit_code) == ("gpu_oom", 1)
@@ -238,25 +236,25 @@ def test_a_failed_action_names_the_line_that_tells_the_log_and_the_command(runs,
     assert str(prepared.paths.run_sh) in error.tip
 
 
-def test_a_failure_without_a_log_still_has_a_reason(prepare: Prepare) -> None:
+def test_a_failure_without_a_log_still_has_a_reason(own: Plan) -> None:
     with pytest.raises(JobError, match="export failed: export exited with 7"):
-        action.finish(prepare("export"), JobStatus("x", Phase.EXITED, 7))
+        action.finish(prepare(own, "export"), JobStatus("x", Phase.EXITED, 7))
 
 
-def test_an_exit_that_nobody_saw_is_a_failure(prepare: Prepare) -> None:
+def test_an_exit_that_nobody_saw_is_a_failure(own: Plan) -> None:
     with pytest.raises(JobError, match="nobody saw its exit code"):
-        action.finish(prepare("export"), JobStatus("x", Phase.EXITED, None))
+        action.finish(prepare(own, "export"), JobStatus("x", Phase.EXITED, None))
 
 
-def test_an_export_that_exits_well_but_makes_no_file_has_failed(prepare: Prepare) -> None:
-    prepared = prepare("export")
+def test_an_export_that_exits_well_but_makes_no_file_has_failed(own: Plan) -> None:
+    prepared = prepare(own, "export")
     with pytest.raises(JobError, match=r"export made no export\.onnx_file: .*model\.onnx is missing") as raised:
         action.finish(prepared, EXITED)
     assert str(prepared.paths.run_sh) in raised.value.tip
 
 
-def test_the_file_that_was_made_is_an_output(prepare: Prepare) -> None:
-    prepared = prepare("export")
+def test_the_file_that_was_made_is_an_output(own: Plan) -> None:
+    prepared = prepare(own, "export")
     prepared.paths.folder.mkdir(parents=True)
     file = prepared.paths.folder / "model.onnx"
     file.write_bytes(b"onnx")

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
+from tao_automl.search import attributes, study
 from tao_automl.search.overrides import Overrides, parse_search
-from tao_automl.search.space import Limits, SearchSpace
+from tao_automl.search.space import Limits, Parameter, SearchSpace
 from tao_automl.tao import keypath
 from tao_automl.tao.facts import ActiveFact, SearchFacts
 from tao_automl.tao.metric import Direction, Metric
@@ -102,3 +104,53 @@ def build():
 @pytest.fixture(scope="session")
 def metric() -> Metric:
     return Metric("val_mAP50", Direction.MAXIMIZE)
+
+
+@pytest.fixture(scope="session")
+def by_path() -> Callable[[SearchSpace], dict[str, Parameter]]:
+    """What a space searches: by_path(space)[path]."""
+    return lambda space: {parameter.path: parameter for parameter in space.parameters}
+
+
+@pytest.fixture(scope="session")
+def why_kept() -> Callable[[SearchSpace], dict[str, str]]:
+    """What a space keeps, and why: why_kept(space)[path]."""
+    return lambda space: {entry.path: entry.why for entry in space.kept}
+
+
+@pytest.fixture(scope="session")
+def study_of() -> Callable[..., optuna.Study]:
+    """A study of Optuna's own that samples at random: study_of(seed)."""
+
+    def make(seed: int = 1) -> optuna.Study:
+        return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+
+    return make
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'studies.db'}"
+
+
+@pytest.fixture
+def space(detr: Detr) -> SearchSpace:
+    return detr.space()
+
+
+@pytest.fixture(scope="session")
+def made() -> Callable[..., optuna.Study]:
+    """A study of ours in a storage: made(storage, metric, space, name, **attributes)."""
+    settings = {
+        attributes.ALGORITHM: "tpe",
+        attributes.PRUNER: "median",
+        attributes.SEED: 7,
+        attributes.EPOCHS: 10,
+    }
+
+    def make(
+        storage: optuna.storages.BaseStorage, metric: Metric, space: SearchSpace, name: str = "first", **changes: Any
+    ) -> optuna.Study:
+        return study.create(storage, name, metric, space, attributes={**settings, **changes})
+
+    return make

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import hashlib
 import math
-import sqlite3
 import subprocess
 import sys
-import threading
 import warnings
 from pathlib import Path
 
@@ -20,31 +17,6 @@ from tao_automl.errors import StudyError, UsageError
 from tao_automl.search import attributes, study
 from tao_automl.tao.metric import Direction, Metric
 
-SETTINGS = {
-    attributes.ALGORITHM: "tpe",
-    attributes.PRUNER: "median",
-    attributes.SEED: 7,
-    attributes.EPOCHS: 10,
-}
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'studies.db'}"
-
-
-@pytest.fixture
-def space(detr):
-    return detr.space()
-
-
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def made(storage, metric, space, name="first", **changes):
-    return study.create(storage, name, metric, space, attributes={**SETTINGS, **changes})
-
 
 # ---- the storage
 
@@ -56,83 +28,10 @@ def test_reading_never_creates_a_file(url, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_new_storage_makes_its_folder(tmp_path, metric, space):
+def test_a_new_storage_makes_its_folder(tmp_path, metric, space, made):
     deep = tmp_path / "a" / "b {c} %d" / "studies.db"
     made(study.open_storage(f"sqlite:///{deep}"), metric, space)
     assert study.names(study.open_readonly(f"sqlite:///{deep}")) == ("first",)
-
-
-def _text(path: Path) -> None:
-    path.write_text("trials: none\n" * 100)
-
-
-def _foreign(path: Path) -> None:
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE songs (title TEXT)")
-
-
-def _directory(path: Path) -> None:
-    path.mkdir()
-
-
-def _cut(path: Path) -> None:
-    study.open_storage(f"sqlite:///{path}")
-    path.write_bytes(path.read_bytes()[:5000])
-
-
-def _old(path: Path) -> None:
-    study.open_storage(f"sqlite:///{path}")
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = 'v2.6.0.a'")
-        connection.execute("DROP TABLE trial_heartbeats")
-
-
-def _new(path: Path) -> None:
-    study.open_storage(f"sqlite:///{path}")
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = 'v9.0.0.a'")
-        connection.execute("CREATE TABLE trial_wishes (wish TEXT)")
-
-
-MODES = {
-    "status": study.open_readonly,
-    "resume": lambda url: study.open_storage(url, create=False),
-    "run": study.open_storage,
-}
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (_text, "file is not a database"),
-        (_foreign, "the database of another program: it has a table 'songs'"),
-        (_directory, "unable to open database file"),
-        (_cut, "malformed"),
-        (_old, "no longer compatible with the table schema"),
-        (_new, "no longer compatible with the table schema"),
-    ],
-)
-@pytest.mark.parametrize("mode", MODES)
-def test_a_file_that_is_no_storage_is_refused_in_one_sentence_and_left_alone(url, tmp_path, damage, message, mode):
-    path = tmp_path / "studies.db"
-    damage(path)
-    before = digest(path) if path.is_file() else None
-    with pytest.raises(StudyError) as raised:
-        MODES[mode](url)
-    assert message in raised.value.message
-    assert "\n" not in raised.value.message
-    assert raised.value.tip
-    assert before == (digest(path) if path.is_file() else None)
-
-
-def test_a_storage_that_was_cut_short_while_it_was_made_is_finished_by_the_next_run(url, tmp_path, metric, space):
-    with sqlite3.connect(tmp_path / "studies.db") as connection:
-        connection.execute("CREATE TABLE studies (study_id INTEGER NOT NULL, study_name VARCHAR(512) NOT NULL)")
-    with pytest.raises(StudyError, match="no studies in"):
-        study.open_readonly(url)
-    (tmp_path / "studies.db").write_bytes(b"")
-    made(study.open_storage(url), metric, space)
-    assert study.names(study.open_readonly(url)) == ("first",)
 
 
 def test_an_unknown_database_is_named_without_a_traceback():
@@ -140,89 +39,24 @@ def test_an_unknown_database_is_named_without_a_traceback():
         study.open_storage("nonsense://x")
 
 
-def test_the_readonly_storage_tells_the_same_as_optunas(url, metric, space):
-    storage = study.open_storage(url)
-    first = made(storage, metric, space)
-    made(storage, Metric("val_loss", Direction.MINIMIZE), space, "second")
-    for _ in range(4):
-        number, _ = study.ask(first, space)
-        study.report(first, number, {0: 0.1, 3: 0.25 * number})
-        study.set_trial_attributes(first, number, {attributes.NODE: "a", attributes.ATTEMPT: 1})
-    study.tell(first, 0, TrialState.COMPLETE, 0.5)
-    study.tell(first, 1, TrialState.PRUNED)
-    study.tell(first, 2, TrialState.FAIL)
-    optuna.load_study(study_name="first", storage=storage).enqueue_trial({"x": math.inf})
-    plain = optuna.create_study(study_name="plain", storage=storage)
-    plain.add_trial(optuna.trial.create_trial(value=math.inf, intermediate_values={0: math.nan, 1: -math.inf}))
-
-    reader = study.open_readonly(url)
-    assert study.names(reader) == ("first", "second")
-    for name in ("first", "second", "plain"):
-        ours = optuna.load_study(study_name=name, storage=reader)
-        theirs = optuna.load_study(study_name=name, storage=storage)
-        assert ours.direction == theirs.direction
-        assert ours.user_attrs == theirs.user_attrs
-        assert ours.metric_names == theirs.metric_names
-        assert [repr(trial) for trial in ours.trials] == [repr(trial) for trial in theirs.trials]
-    assert reader.get_trial(1) == storage.get_trial(1)
-    assert reader.get_study_name_from_id(2) == "second"
-
-
-def test_the_readonly_storage_cannot_write(url, metric, space):
-    made(study.open_storage(url), metric, space)
-    reader = study.load(study.open_readonly(url), "first")
-    with pytest.raises(PermissionError):
-        reader.set_user_attr("x", 1)
-    with pytest.raises(PermissionError):
-        reader.enqueue_trial({})
-
-
-_WRITER = """
-import sys
-from optuna.trial import TrialState
-import optuna
-study = optuna.load_study(study_name="first", storage=sys.argv[1])
-for step in range(60):
-    trial = study.ask()
-    trial.suggest_float("x", 0, 1)
-    trial.report(0.5, 0)
-    study.tell(trial, 0.5)
-"""
-
-
-def test_readers_and_a_writing_process_do_not_trip_over_each_other(url, metric, space):
-    storage = study.open_storage(url)
-    made(storage, metric, space)
-    with subprocess.Popen([sys.executable, "-c", _WRITER, url], stderr=subprocess.PIPE) as writer:
-        seen = []
-        driver = study.load(storage, "first")
-        while writer.poll() is None:
-            seen.append(len(study.trials(study.load(study.open_readonly(url), "first"))))
-            study.set_study_attributes(driver, {"note": len(seen)})
-        assert writer.stderr is not None
-        assert (writer.returncode, writer.stderr.read()) == (0, b"")
-    assert seen == sorted(seen)
-    assert len(study.trials(driver)) == 60  # the waiting trial 0 among them
-
-
-def test_a_transaction_that_a_killed_writer_left_open_is_rolled_back_for_readers(url, tmp_path, metric, space):
-    made(study.open_storage(url), metric, space)
+def test_two_drivers_may_start_in_an_empty_folder_at_once(tmp_path: Path) -> None:
     code = (
-        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
-        "c.execute('PRAGMA cache_size = 1'); c.execute('BEGIN'); "
-        "[c.execute('INSERT INTO study_user_attributes (study_id, key, value_json) VALUES (1, ?, ?)', "
-        "(f'k{i}', '0' * 5000)) for i in range(50)]; os._exit(9)"
+        "import sys; from tao_automl.search import study;"
+        "study.open_storage(sys.argv[1]); print(len(study.names(study.open_readonly(sys.argv[1]))))"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "studies.db")], check=False)
-    assert (tmp_path / "studies.db-journal").exists()
-    loaded = study.load(study.open_readonly(url), "first")
-    assert "k0" not in loaded.user_attrs
+    url = f"sqlite:///{tmp_path / 'new' / 'studies.db'}"
+    starts = [
+        subprocess.Popen([sys.executable, "-c", code, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert [start.communicate() for start in starts] == [("0\n", "")] * 4
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["studies.db"]
 
 
 # ---- a study
 
 
-def test_a_study_is_created_once_and_found_again(url, metric, space):
+def test_a_study_is_created_once_and_found_again(url, metric, space, made):
     storage = study.open_storage(url)
     created = made(storage, metric, space)
     assert created.direction.name == "MAXIMIZE"
@@ -236,7 +70,7 @@ def test_a_study_is_created_once_and_found_again(url, metric, space):
     assert "'first'" in raised.value.tip
 
 
-def test_an_unknown_algorithm_is_refused_before_anything_is_stored(url, metric, space):
+def test_an_unknown_algorithm_is_refused_before_anything_is_stored(url, metric, space, made):
     storage = study.open_storage(url)
     with pytest.raises(UsageError, match="there is no algorithm 'tep'"):
         made(storage, metric, space, **{attributes.ALGORITHM: "tep"})
@@ -245,7 +79,7 @@ def test_an_unknown_algorithm_is_refused_before_anything_is_stored(url, metric, 
     assert study.names(storage) == ()
 
 
-def test_a_study_whose_creation_was_cut_short_is_made_again(metric, space):
+def test_a_study_whose_creation_was_cut_short_is_made_again(metric, space, made):
     storage = InMemoryStorage()
     optuna.create_study(storage=storage, study_name="first").enqueue_trial({})
     assert study.names(storage) == ()
@@ -254,7 +88,7 @@ def test_a_study_whose_creation_was_cut_short_is_made_again(metric, space):
     assert len(study.trials(made(storage, metric, space))) == 1
 
 
-def test_a_study_that_somebody_else_made_is_never_replaced(metric, space):
+def test_a_study_that_somebody_else_made_is_never_replaced(metric, space, made):
     storage = InMemoryStorage()
     optuna.create_study(storage=storage, study_name="first").optimize(lambda trial: 0.0, n_trials=1)
     with pytest.raises(StudyError, match="already"):
@@ -269,7 +103,7 @@ def test_a_study_that_somebody_else_made_is_never_replaced(metric, space):
         (None, "has another search space"),
     ],
 )
-def test_another_space_metric_or_direction_is_refused(detr, metric, space, other, message):
+def test_another_space_metric_or_direction_is_refused(detr, metric, space, other, message, made):
     created = made(InMemoryStorage(), metric, space)
     study.require_same(created, metric, detr.space())
     with pytest.raises(StudyError) as raised:
@@ -280,7 +114,7 @@ def test_another_space_metric_or_direction_is_refused(detr, metric, space, other
 # ---- ask
 
 
-def test_the_first_trial_is_the_centre_and_the_others_are_not(detr, metric, space):
+def test_the_first_trial_is_the_centre_and_the_others_are_not(detr, metric, space, made):
     created = made(InMemoryStorage(), metric, space)
     number, values = study.ask(created, space)
     assert number == 0
@@ -291,14 +125,14 @@ def test_the_first_trial_is_the_centre_and_the_others_are_not(detr, metric, spac
     assert [trial.number for trial in study.running(created)] == [0, 1]
 
 
-def test_what_was_asked_can_be_read_back_from_the_storage(url, metric, space):
+def test_what_was_asked_can_be_read_back_from_the_storage(url, metric, space, made):
     created = made(study.open_storage(url), metric, space)
     asked = [study.ask(created, space) for _ in range(3)]
     reader = study.load(study.open_readonly(url), "first")
     assert [space.decode(trial.params) for trial in study.trials(reader)] == [values for _, values in asked]
 
 
-def test_a_trial_whose_driver_died_while_it_was_asked_is_continued(url, metric, space):
+def test_a_trial_whose_driver_died_while_it_was_asked_is_continued(url, metric, space, made):
     created = made(study.open_storage(url), metric, space)
     uninterrupted = made(study.open_storage(url), metric, space, "other")
     for _ in range(3):
@@ -332,13 +166,13 @@ def test_a_trial_whose_driver_died_while_it_was_asked_is_continued(url, metric, 
     assert len(study.trials(again)) == 3
 
 
-def test_a_centre_whose_driver_died_before_the_first_suggestion_is_still_the_centre(url, metric, space):
+def test_a_centre_whose_driver_died_before_the_first_suggestion_is_still_the_centre(url, metric, space, made):
     made(study.open_storage(url), metric, space).ask()
     again = study.load(study.open_storage(url, create=False), "first")
     assert study.resume_ask(again, 0, space) == space.decode(space.centre())
 
 
-def test_the_same_seed_asks_the_same_also_over_a_restart(url, metric, space):
+def test_the_same_seed_asks_the_same_also_over_a_restart(url, metric, space, made):
     def asked(name, restart):
         storage = study.open_storage(url)
         current = made(storage, metric, space, name)
@@ -354,7 +188,7 @@ def test_the_same_seed_asks_the_same_also_over_a_restart(url, metric, space):
     assert asked("straight", restart=False) == asked("restarted", restart=True)
 
 
-def test_nothing_is_warned_about(url, metric, space):
+def test_nothing_is_warned_about(url, metric, space, made):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         created = made(study.open_storage(url), metric, space)
@@ -370,7 +204,7 @@ def test_nothing_is_warned_about(url, metric, space):
 
 
 @pytest.fixture
-def asked(metric, space):
+def asked(metric, space, made):
     created = made(InMemoryStorage(), metric, space)
     study.ask(created, space)
     return created
@@ -417,7 +251,7 @@ def test_a_trial_that_does_not_exist_is_named(asked):
         study.report(asked, 3, {})
 
 
-def test_the_pruner_of_the_study_judges_by_its_epochs(metric, space):
+def test_the_pruner_of_the_study_judges_by_its_epochs(metric, space, made):
     created = made(InMemoryStorage(), metric, space)
     for _ in range(4):
         number, _ = study.ask(created, space)
@@ -437,9 +271,9 @@ def test_the_pruner_of_the_study_judges_by_its_epochs(metric, space):
 @given(
     batches=st.lists(st.dictionaries(st.integers(0, 5), st.one_of(st.none(), st.floats(allow_nan=True))), max_size=5)
 )
-def test_however_points_arrive_the_first_finite_value_of_an_epoch_is_stored(detr, batches):
+def test_however_points_arrive_the_first_finite_value_of_an_epoch_is_stored(detr, batches, made):
     space = detr.space()
-    created = study.create(InMemoryStorage(), "s", Metric("m", Direction.MINIMIZE), space, attributes=SETTINGS)
+    created = made(InMemoryStorage(), Metric("m", Direction.MINIMIZE), space)
     study.ask(created, space)
     expected: dict[int, float] = {}
     for points in batches:
@@ -448,29 +282,3 @@ def test_however_points_arrive_the_first_finite_value_of_an_epoch_is_stored(detr
             if value is not None and math.isfinite(value):
                 expected.setdefault(epoch, value)
     assert study.trials(created)[0].intermediate_values == expected
-
-
-def test_two_threads_of_one_process_may_read_at_once(url, metric, space):
-    made(study.open_storage(url), metric, space)
-    reader = study.load(study.open_readonly(url), "first")
-    counts: list[int] = []
-    threads = [threading.Thread(target=lambda: counts.append(len(study.trials(reader)))) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert counts == [1, 1, 1, 1]
-
-
-def test_two_drivers_may_start_in_an_empty_folder_at_once(tmp_path: Path) -> None:
-    code = (
-        "import sys; from tao_automl.search import study;"
-        "study.open_storage(sys.argv[1]); print(len(study.names(study.open_readonly(sys.argv[1]))))"
-    )
-    url = f"sqlite:///{tmp_path / 'new' / 'studies.db'}"
-    starts = [
-        subprocess.Popen([sys.executable, "-c", code, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
-    assert [start.communicate() for start in starts] == [("0\n", "")] * 4
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["studies.db"]

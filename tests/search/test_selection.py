@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import pytest
+
+from tao_automl.errors import SkillError, UsageError
+from tao_automl.search.space import Limits
+from tao_automl.tao.facts import RangeFact, SearchFacts
+
+
+def test_kept_parameters_name_the_value_that_switches_them_off(detr, why_kept):
+    why = why_kept(detr.space())
+    assert why["train.optim.momentum"] == "no effect: train.optim.optimizer is AdamW"
+    assert why["train.optim.layer_decay_rate"] == "no effect: model.backbone is resnet_50"
+    assert why["train.optim.lr_step_size"] == "no effect: train.optim.lr_scheduler is MultiStep"
+    assert why["train.optim.lr_decay"] == ("no effect: train.optim.lr_steps is [11], not below train.num_epochs (10)")
+    assert why["dataset.augmentation.train_random_crop_min"] == (
+        "no effect: dataset.augmentation.fixed_random_crop is 1024"
+    )
+    assert why["train.optim.lr_linear_proj_mult"] == "the trainer never reads it"
+    assert why["dataset.workers"].startswith("speed only")
+
+
+def test_keep_takes_a_parameter_out_with_its_reason(detr, by_path, why_kept):
+    space = detr.space(keep={"train.optim.lr": "kept by --keep"})
+    assert why_kept(space)["train.optim.lr"] == "kept by --keep"
+    assert "train.optim.lr" not in by_path(space)
+
+
+def test_keeping_what_is_not_searched_is_fine_and_what_is_unknown_is_not(detr, why_kept):
+    assert "model.backbone" in why_kept(detr.space(keep={"model.backbone": "kept by --keep"}))
+    with pytest.raises(UsageError) as raised:
+        detr.space(keep={"train.optim.lrr": "kept by --keep"})
+    assert "train.optim.lr" in raised.value.tip
+
+
+def test_search_adds_a_leaf_beyond_the_default_set(detr, by_path):
+    dropout = by_path(detr.space("model.dropout_ratio"))["model.dropout_ratio"]
+    assert (dropout.low, dropout.high, dropout.default) == (0.0, 0.5, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("search", "message", "tip"),
+    [
+        ("train.optim.lrr=1..2", "train.optim.lrr is not in the train schema of detr", "train.optim.lr"),
+        ("train.optim", "is a group of keys", "name one of them"),
+        ("train.num_epochs", "automl_enabled: false", "--set"),
+        ("train.optim.lr=0.5..2", "2 lies outside the bounds of train.optim.lr: above 0, up to 1", "inside"),
+        ("train.optim.lr=0..0.1", "0 lies outside the bounds of train.optim.lr: above 0, up to 1", "inside"),
+        ("model.num_queries=0..300", "outside the bounds of model.num_queries: 1 or more", "inside"),
+        ("model.enc_layers=1.5..3", "model.enc_layers is a whole number", "whole"),
+        ("model.enc_layers=a,b", "model.enc_layers takes a whole number", "6"),
+        ("model.backbone=1..3", "is a set of options", "--search model.backbone=resnet_34,resnet_50"),
+        ("model.backbone=resnet_50,swin", "swin is no option of model.backbone", "resnet_34"),
+        (
+            "train.optim.momentum",
+            "no effect: train.optim.optimizer is AdamW",
+            "--set train.optim.optimizer=SGD",
+        ),
+        ("train.optim.lr_linear_proj_mult", "the trainer never reads it", "leave it out"),
+        ("dataset.augmentation.train_random_resize", "automl_enabled: false", "--set"),
+        ("train.optim.layer_decay_rate", "model.backbone is resnet_50", "vit"),
+        ("train.optim.lr_decay", "lr_steps is [11]", "--set train.optim.lr_steps"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_with_a_way_out(detr, search, message, tip):
+    with pytest.raises(UsageError) as raised:
+        detr.space(search)
+    assert message in raised.value.message
+    assert tip in raised.value.tip
+
+
+def test_a_batch_range_beyond_the_data_is_refused(detr):
+    with pytest.raises(UsageError, match="more than the data fill"):
+        detr.space("dataset.batch_size=1..64", limits=Limits(epochs=10, samples=20))
+
+
+def test_leaves_beside_a_switch_live_with_it(build, by_path, why_kept):
+    leaves = {
+        "aug.color.enable": {"type": "bool", "default": False, "automl_enabled": True},
+        "aug.color.hue": {
+            "type": "float",
+            "default": 0.1,
+            "minimum": 0.0,
+            "maximum": 0.5,
+            "automl_enabled": True,
+        },
+    }
+    space = build(leaves)
+    assert [item.text for item in by_path(space)["aug.color.hue"].active] == ["aug.color.enable is true"]
+    alone = build({**leaves, "aug.color.enable": {"type": "bool", "default": False}})
+    assert why_kept(alone) == {"aug.color.hue": "no effect: aug.color.enable is false"}
+
+
+def test_ranges_and_further_keys_of_the_model_are_searched_and_say_where_they_come_from(detr, by_path):
+    facts = SearchFacts(
+        ranges={"train.optim.lr": RangeFact(1e-5, 5e-4, log=True, why="the vendor's own")},
+        also=("model.dropout_ratio",),
+    )
+    found = by_path(detr.space(facts=facts))
+    lr = found["train.optim.lr"]
+    assert (lr.low, lr.high, lr.origin, lr.why) == (1e-5, 5e-4, "automl.yaml", "the vendor's own")
+    assert "model.dropout_ratio" in found
+    assert by_path(detr.space("train.optim.lr=1e-4..1e-3", facts=facts))["train.optim.lr"].origin == "--search"
+
+
+@pytest.mark.parametrize("facts", [SearchFacts(also=("model.nothing",)), SearchFacts(ranges={"x.y": RangeFact(1, 2)})])
+def test_facts_about_keys_that_the_schema_does_not_have_are_an_error(detr, facts):
+    with pytest.raises(SkillError):
+        detr.space(facts=facts)
