@@ -79,6 +79,7 @@ class Tuner:
         self._draining = ""  # why no more trials are started
         self._cancelling = False
         self._asked_at_s = 0.0
+        self._known: list[FrozenTrial] | None = None  # what was read last; None once something was written
 
     @property
     def budget(self) -> Budget:
@@ -104,7 +105,7 @@ class Tuner:
                 break
             sleep(TICK_S)
         spent = stopping.exhausted(self.budget, self._spent())
-        interrupted = spent is None or bool(studies.running(self._study))
+        interrupted = spent is None or bool(self._running())
         why = why if interrupted else spent or why
         self._events.emit("study_finished", reason=why, **self._best_fields())
         return Outcome(why, interrupted)
@@ -114,7 +115,7 @@ class Tuner:
 
         A job that it had only meant to cancel may still run: that is stopped first, by the ticks.
         """
-        for trial in studies.running(self._study):
+        for trial in self._running():
             if self._is_parked(trial):
                 self._next_attempt(trial)
             self._watched[trial.number] = Watched(history=True)
@@ -131,9 +132,22 @@ class Tuner:
             self._start()
         return len(self._active())
 
+    def _trials(self) -> list[FrozenTrial]:
+        """The trials in storage. A read costs as much as the rest of a tick, and nobody else writes them."""
+        if self._known is None:
+            self._known = studies.trials(self._study)
+        return self._known
+
+    def _store(self, number: int, found: Mapping[str, Any]) -> None:
+        studies.set_trial_attributes(self._study, number, found)
+        self._known = None
+
+    def _running(self) -> list[FrozenTrial]:
+        return [trial for trial in self._trials() if trial.state == TrialState.RUNNING]
+
     def _active(self) -> list[FrozenTrial]:
         """Running trials; one that was cancelled and has stopped waits for `resume`."""
-        return [trial for trial in studies.running(self._study) if not self._is_parked(trial)]
+        return [trial for trial in self._running() if not self._is_parked(trial)]
 
     def _is_parked(self, trial: FrozenTrial) -> bool:
         return bool(trial.user_attrs.get(attributes.PARKED_S))
@@ -141,12 +155,12 @@ class Tuner:
     def _has_room(self) -> bool:
         if self._draining or stopping.exhausted(self.budget, self._spent()):
             return False
-        running = studies.running(self._study)
+        running = self._running()
         started = self._spent().finished + len(running)
         return started < self._plan.trials and len(running) < self._plan.parallel and self._cluster.free() > 0
 
     def _spent(self) -> stopping.Spent:
-        return stopping.spent(studies.trials(self._study), self._now())
+        return stopping.spent(self._trials(), self._now())
 
     def _read_request(self) -> None:
         """`tao-automl stop` leaves its wish in storage."""
@@ -167,6 +181,7 @@ class Tuner:
 
     def _start(self) -> None:
         number, values = studies.ask(self._study, self._plan.space)
+        self._known = None
         self._watched[number] = Watched()
         self._submit(number, 1, values)
 
@@ -180,18 +195,15 @@ class Tuner:
         if not attached:
             plans.write_job(paths, job, plans.trial_spec(self._plan, values, paths))
         self._cluster.submit(job)
-        studies.set_trial_attributes(self._study, number, {attributes.ATTEMPT: attempt, attributes.VALUES: values})
+        self._store(number, {attributes.ATTEMPT: attempt, attributes.VALUES: values})
         kind = "trial_attached" if attached else "trial_started"
         self._events.emit(kind, trial=number, attempt=attempt, params=values)
 
     def _next_attempt(self, trial: FrozenTrial, found: Mapping[str, Any] | None = None) -> None:
         """The same config again, in a fresh folder: TAO resumes from whatever it finds in one."""
         attempt = trial.user_attrs.get(attributes.ATTEMPT, 1) + 1
-        studies.set_trial_attributes(
-            self._study,
-            trial.number,
-            {attributes.ATTEMPT: attempt, **(found or {}), attributes.INTENT: None, attributes.PARKED_S: None},
-        )
+        cleared = {attributes.INTENT: None, attributes.PARKED_S: None}
+        self._store(trial.number, {attributes.ATTEMPT: attempt, **(found or {}), **cleared})
         self._watched[trial.number] = Watched()
 
     def _settle(self, trial: FrozenTrial, state: JobStatus) -> None:
@@ -208,7 +220,7 @@ class Tuner:
             self._finish(trial, state, watched.progress)
             return
         if state.node and attributes.NODE not in trial.user_attrs:
-            studies.set_trial_attributes(self._study, trial.number, {attributes.NODE: state.node})
+            self._store(trial.number, {attributes.NODE: state.node})
         self._trim(trial, watched.progress)
         intent = trial.user_attrs.get(attributes.INTENT)
         if self._cancelling and intent is None:
@@ -223,7 +235,7 @@ class Tuner:
 
     def _intend(self, trial: FrozenTrial, intent: str) -> str:
         """Stored before the job is stopped, so that its exit code is not taken for a failure."""
-        studies.set_trial_attributes(self._study, trial.number, {attributes.INTENT: intent})
+        self._store(trial.number, {attributes.INTENT: intent})
         self._events.emit("trial_stopping", trial=trial.number, intent=intent)
         return intent
 
@@ -234,7 +246,9 @@ class Tuner:
         watched.offset, watched.progress = chunk.offset, before.advance(chunk.lines)
         known = trial.intermediate_values
         new = {epoch: value for epoch, value in self._points(watched.progress).items() if epoch not in known}
-        studies.report(self._study, trial.number, new)
+        if new:
+            studies.report(self._study, trial.number, new)
+            self._known = None
         for epoch, value in sorted(new.items()):
             self._events.emit(
                 "epoch",
@@ -273,9 +287,10 @@ class Tuner:
         found = self._facts(trial, state, points)
         if outcome is TrialState.FAIL:
             found |= self._diagnose(trial, state, progress, reason)
-        studies.set_trial_attributes(self._study, trial.number, found)
+        self._store(trial.number, found)
         value = found.get(attributes.BEST_VALUE) if outcome is TrialState.COMPLETE else None
         studies.tell(self._study, trial.number, outcome, value)
+        self._known = None
         self._cluster.release(self._job_id(trial))
         self._watched.pop(trial.number, None)
         self._events.emit(
@@ -302,7 +317,7 @@ class Tuner:
             return False
         if self._cancelling:  # it stays RUNNING in storage, and `resume` gives it the new attempt
             found = {**found, attributes.PARKED_S: self._now().timestamp()}
-            studies.set_trial_attributes(self._study, trial.number, found)
+            self._store(trial.number, found)
         else:
             self._next_attempt(trial, found)
         self._cluster.release(self._job_id(trial))
@@ -340,7 +355,7 @@ class Tuner:
 
     def _publish(self) -> None:
         """Refresh `best/` and remove checkpoints that no longer count. Safe to repeat."""
-        trials = studies.trials(self._study)
+        trials = self._trials()
         paths, metric, names = self._plan.paths, self._plan.metric, self._plan.skill.facts.checkpoints
         keep = self._plan.settings["keep_checkpoints"]
         if keep != "all":
@@ -356,7 +371,7 @@ class Tuner:
         self._events.emit("new_best", trial=won.trial, epoch=won.epoch, metric=won.metric, value=won.value)
 
     def _best_fields(self) -> dict[str, Any]:
-        ranked = results.ranking(studies.trials(self._study), self._plan.metric)
+        ranked = results.ranking(self._trials(), self._plan.metric)
         if not ranked:
             return {}
         won = results.winner(ranked[0], self._plan.name, self._plan.paths, self._plan.metric)

@@ -17,7 +17,6 @@ from tao_automl.errors import StudyError, UsageError
 from tao_automl.search import attributes, study
 from tao_automl.tao.metric import Direction, Metric
 
-
 # ---- the storage
 
 
