@@ -6,6 +6,7 @@ action's template with the structural parameters of the winning spec, the exact 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -99,15 +100,18 @@ def prepare(plan: Plan, name: str, won: Winner, given: Mapping[str, Any], checkp
         raise UsageError(f"model '{plan.skill.model}' has no action '{name}'", tip=near(name, plan.skill.actions))
     action, schema = plan.skill.actions[name], plan.skill.schema(name)
     file = checkpoint or won.checkpoint
+    if checkpoint is not None and not checkpoint.exists():
+        raise UsageError(f"checkpoint {checkpoint} is missing", tip="leave --checkpoint out to take the winner's")
     if file is None or not file.exists():
         raise UsageError(
             f"the checkpoint of trial {won.trial} of study '{won.study}' is gone",
             tip="--checkpoint FILE names another, or take another trial: STUDY/TRIAL",
         )
     paths = plan.paths.next_action(name)
-    values = _carried(plan, won, schema)
+    values = {item.path: item.value for item in plan.skill.facts.launch if item.path in schema.fields}
+    values |= _carried(plan, won, schema)
     values |= _functions(action, file, paths)
-    set_values = {path: launch.typed(schema, path, raw) for path, raw in given.items()}
+    set_values = launch.user_values(plan.skill, schema, given, name)
     values |= _data(plan, action, set_values)
     values |= set_values
     full = spec.build(plan.skill.template(name), values, {})
@@ -153,7 +157,17 @@ def finish(prepared: Prepared, state: JobStatus) -> Done:
             raise JobError(f"{action.name} made no {key}: {path} is missing", tip=by_hand)
         outputs[key] = str(path)
     spent = state.ended_at_s - state.started_at_s if state.ended_at_s and state.started_at_s else None
-    return Done(prepared, progress.kpi or {}, outputs, spent)
+    metrics = {name: _number(value) for name, value in (progress.kpi or {}).items()}
+    return Done(prepared, metrics, outputs, spent)
+
+
+def _number(value: Any) -> Any:
+    """TAO writes some metrics as text; what is no finite number stays as it is."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return value
+    return number if math.isfinite(number) else str(value)
 
 
 def _follow(cluster: Cluster, job: JobSpec, sleep: Callable[[float], None]) -> JobStatus:
@@ -183,7 +197,7 @@ def _carried(plan: Plan, won: Winner, schema: Schema) -> dict[str, Any]:
     return {
         path: keypath.get(trained, path)
         for path in dict.fromkeys(wanted)
-        if path in schema.fields and not any(path == source or path.startswith(source) for source in sources)
+        if path in schema.fields and not any(launch.is_below(path, source) for source in sources)
     }
 
 
@@ -202,7 +216,7 @@ def _data(plan: Plan, action: Action, given: Mapping[str, Any]) -> dict[str, Any
     values: dict[str, Any] = {}
     for source in action.data_sources:
         datasets = plan.data.of(source.source)[: None if source.many else 1]
-        if datasets and not any(path.startswith(source.key) for path in given):
+        if datasets and not any(launch.is_below(path, source.key) for path in given):
             values[source.key] = launch.source_value(source, datasets, plan.studies)
     return values
 

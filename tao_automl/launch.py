@@ -75,7 +75,8 @@ def training(skill: Skill, settings: Settings, data: Data) -> Launch:
     action, schema, facts = skill.actions["train"], skill.schema("train"), skill.facts
     template = skill.template("train")
     chosen = {item.path: Chosen(item.value, f"skill: {item.why}") for item in facts.launch}
-    user = user_values(skill, schema, settings)
+    values = user_values(skill, schema, settings["set"], action.name)
+    user = {path: Chosen(value, f"{settings.origin('set')}: set") for path, value in values.items()}
     _check_counts(facts, user)
     _check_search(facts, settings)
     chosen.update(_data_values(action, settings, data, user))
@@ -96,18 +97,21 @@ def data_is_named(skill: Skill, settings: Settings) -> bool:
     if settings["train_data"] or settings["val_data"]:
         return True
     sources = [source.key for source in skill.actions["train"].data_sources]
-    return any(_below(key, source) for key in settings["set"] for source in sources)
+    return any(is_below(key, source) for key in settings["set"] for source in sources)
 
 
-def user_values(skill: Skill, schema: Schema, settings: Settings) -> dict[str, Chosen]:
-    """The `--set` values, checked against the schema; shorthand such as `num_epochs` is understood."""
-    own = {skill.facts.keys.results_dir, "train.results_dir"}
+def user_values(skill: Skill, schema: Schema, given: Mapping[str, Any], action: str) -> dict[str, Any]:
+    """The `--set` values by key path, checked against the schema; shorthand such as `num_epochs` is understood.
+
+    Raises:
+        UsageError: unknown key, a value of the wrong type, or the results folder, which is ours to choose.
+    """
     chosen = {}
-    for name, raw in settings["set"].items():
+    for name, raw in given.items():
         path = skill.shorthand.get(name, name)
-        if path in own:
-            raise UsageError(f"--set {name}: each trial has its own results folder", tip="use --studies-dir")
-        chosen[path] = Chosen(typed(schema, path, raw), f"{settings.origin('set')}: set")
+        if path in (skill.facts.keys.results_dir, f"{action}.results_dir"):
+            raise UsageError(f"--set {name}: each run has its own results folder", tip="use --studies-dir")
+        chosen[path] = typed(schema, path, raw)
     return chosen
 
 
@@ -153,7 +157,7 @@ def _data_values(action: Action, settings: Settings, data: Data, user: Mapping[s
     studies = StudiesPaths(settings["studies_dir"])
     chosen = {}
     for source in action.data_sources:
-        if any(_below(path, source.key) for path in user):
+        if any(is_below(path, source.key) for path in user):
             continue
         setting = SOURCES.get(source.source)
         if setting is None:
@@ -280,7 +284,7 @@ def _check_batch(facts: Facts, launched: Mapping[str, Any], data: Data) -> None:
         )
 
 
-def _below(path: str, source: str) -> bool:
+def is_below(path: str, source: str) -> bool:
     """True for the key itself and everything under it: `a.b` holds for `a.b[0].c` and `a.b.c`."""
     return path == source or path.startswith((source + ".", source + "["))
 

@@ -172,7 +172,7 @@ def test_a_checkpoint_that_is_gone_is_refused_although_a_later_one_is_there(own:
 
 
 def test_a_named_checkpoint_that_is_not_there_is_refused(plan: Plan, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="checkpoint"):
+    with pytest.raises(UsageError, match=r"other\.pth is missing"):
         prepare(plan, "export", tmp_path / "other.pth")
 
 
@@ -260,3 +260,12 @@ def test_the_file_that_was_made_is_an_output(own: Plan) -> None:
     file.write_bytes(b"onnx")
     outputs = action.finish(prepared, EXITED).outputs
     assert outputs == {"results_dir": str(prepared.paths.folder), "export.onnx_file": str(file)}
+
+
+def test_what_every_launch_sets_is_set_in_actions_too(plan: Plan) -> None:
+    assert at(prepare(plan, "evaluate"), "wandb.enable") is False
+
+
+def test_the_results_folder_is_not_the_users_to_set(plan: Plan) -> None:
+    with pytest.raises(UsageError, match="results folder"):
+        prepare(plan, "evaluate", results_dir="/elsewhere")

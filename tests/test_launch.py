@@ -172,7 +172,7 @@ def test_text_stays_text(tmp_path):
 
 
 def test_the_results_folder_is_no_users_choice(tmp_path):
-    with pytest.raises(UsageError, match="each trial has its own results folder"):
+    with pytest.raises(UsageError, match="each run has its own results folder"):
         launched(tmp_path, set="results_dir=/tmp")
 
 

@@ -67,18 +67,10 @@ def _lines(done: Done, plan: Plan, name: str) -> list[str | Text]:
         size = f" ({_words.size(path.stat().st_size)})" if path.is_file() else ""
         pairs.append((key, f"{_words.path(path)}{size}"))
     measured = plan.metric.evaluated(done.metrics)
-    pairs += [(key, _number(value)) for key, value in done.metrics.items()]
+    pairs += [
+        (key, _words.metric(value) if isinstance(value, float) else str(value)) for key, value in done.metrics.items()
+    ]
     out: list[str | Text] = [f"{name} done{time}", "", *facts(pairs)]
     if measured is not None:
         out += ["", f"In training, epoch {won.epoch} had {won.metric} {_words.metric(won.value)}"]
     return out
-
-
-def _number(value: Any) -> str:
-    """A metric as TAO writes it, a number or the text of one; anything else stays as it is."""
-    from tao_automl.cli import _words
-
-    try:
-        return _words.metric(float(value))
-    except (TypeError, ValueError):
-        return str(value)
