@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import finished
-from fakes.finished import BEST, OneJob
 
 from tao_automl import action, driver
 from tao_automl.action import Prepared
@@ -19,6 +17,8 @@ from tao_automl.errors import JobError, UsageError
 from tao_automl.execution.job import JobStatus, Phase
 from tao_automl.plan import Plan
 from tao_automl.tao import keypath, spec
+from tests.fakes import finished
+from tests.fakes.finished import BEST, OneJob
 
 EXITED = JobStatus("done-export-001", Phase.EXITED, 0, 100.0, 112.0)
 

@@ -6,11 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from cli import study_on_disk
 
 from tao_automl import report
 from tao_automl.errors import StudyError, UsageError
 from tao_automl.lock import StudyLock
+from tests.cli import study_on_disk
 
 
 @pytest.fixture

@@ -56,26 +56,21 @@ def read(search: Mapping[str, Any], keep: Iterable[str]) -> Overrides:
     Raises:
         UsageError: a range that cannot be read, or a key that is both searched and kept.
     """
-    wanted = {key: _range(key, value) for key, value in search.items()}
+    wanted = {key: parse_range(key, value) for key, value in search.items()}
     kept = dict.fromkeys(keep, "kept by --keep")
     for path in wanted.keys() & kept.keys():
         raise UsageError(f"{path} is both searched and kept", "give --search or --keep, not both")
     return Overrides(wanted, kept)
 
 
-def parse_search(text: str) -> tuple[str, Range | Choices | None]:
-    """`KEY`, `KEY=LOW..HIGH`, `KEY=LOW..HIGH:log`, `KEY=LOW..HIGH:STEP` or `KEY=a,b,c`.
+def parse_range(path: str, value: Any) -> Range | Choices | None:
+    """What is to be searched at a key: LOW..HIGH, LOW..HIGH:log, LOW..HIGH:STEP, a,b,c, a list or a mapping.
+
+    None is the range of the key's role.
 
     Raises:
         UsageError: unreadable, low end above high end, or fewer than two choices.
     """
-    path, equals, value = (part.strip() for part in text.partition("="))
-    if not path or (equals and not value):
-        raise UsageError(f"cannot read --search {text}", _FORMS)
-    return path, _range(path, value or None)
-
-
-def _range(path: str, value: Any) -> Range | Choices | None:
     if value is None:
         return None
     if isinstance(value, Mapping):
@@ -83,6 +78,8 @@ def _range(path: str, value: Any) -> Range | Choices | None:
     if isinstance(value, (list, tuple)):
         return _choices(path, tuple(value))
     text = str(value).strip()
+    if not text:
+        raise UsageError(f"cannot read --search {path}=", _FORMS)
     if ".." in text:
         return _from_text(path, text)
     return _choices(path, tuple(_scalar(part.strip()) for part in text.split(",")))

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fakes.cluster import FakeCluster, Machines, Script
-from fakes.tiny import SKILL, coco
 
 from tao_automl import cli, driver
 from tao_automl.execution.cluster import Cluster
+from tests.fakes.cluster import FakeCluster, Machines, Script
+from tests.fakes.tiny import SKILL, coco
 
 GOOD = Script([0.1, 0.3, 0.2])
 FAILING = Script([], exit_code=1, finishes=False, log="epoch 0\ntorch.OutOfMemoryError: CUDA out of memory.\nbye\n")

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakes import finished
-from fakes.finished import OneJob
 
 from tao_automl import action
 from tao_automl.execution.job import JobSpec
+from tests.fakes import finished
+from tests.fakes.finished import OneJob
 
 
 @pytest.fixture(scope="module")

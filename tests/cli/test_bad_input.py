@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import study_on_disk
 from PIL import Image
 
 from tao_automl.layout import skills_dir
 from tao_automl.lock import StudyLock
+from tests.cli import study_on_disk
 
 RUN = ("run", "--model", "dino")
 

@@ -12,12 +12,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli import study_on_disk
 from rich.console import Console as RichConsole
 from rich.text import Text
 
 from tao_automl.cli import _console
 from tao_automl.cli._console import UNBOUNDED, Console
+from tests.cli import study_on_disk
 
 COLOUR = re.compile(r"\x1b\[[\d;]*3\d")
 GREEN = Text("complete", style="green")

@@ -7,13 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from cli import study_on_disk
 from rich.cells import cell_len
 
 from tao_automl import report
 from tao_automl.cli import _console, _ending
 from tao_automl.report import Study, Where
 from tao_automl.tuner import Outcome
+from tests.cli import study_on_disk
 
 DONE = Outcome("the budget of 6 trials is used", interrupted=False)
 INTERRUPTED = Outcome("interrupted", interrupted=True)

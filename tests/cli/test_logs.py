@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cli import study_on_disk
+
+from tests.cli import study_on_disk
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cli import driven
+
+from tests.cli import driven
 
 
 def cells(out: str, title: str) -> dict[str, list[str]]:

@@ -8,9 +8,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from cli import driven
-from cli.driven import Ran
-from fakes.cluster import Machines
+
+from tests.cli import driven
+from tests.cli.driven import Ran
+from tests.fakes.cluster import Machines
 
 
 @pytest.fixture(scope="module")

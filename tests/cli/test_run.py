@@ -7,8 +7,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from cli import driven
-from cli.driven import Ran
+
+from tests.cli import driven
+from tests.cli.driven import Ran
 
 # A run takes a second or two, so each kind of it is driven once.
 

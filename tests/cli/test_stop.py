@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import study_on_disk
 
 from tao_automl.layout import StudiesPaths, StudyPaths
 from tao_automl.lock import StudyLock
 from tao_automl.search import attributes
 from tao_automl.search import study as studies
+from tests.cli import study_on_disk
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
-from cli import study_on_disk
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from tao_automl import report
 from tao_automl.cli import _trials
 from tao_automl.cli._trials import Row
 from tao_automl.report import Study, Where
+from tests.cli import study_on_disk
 
 LR = "train.optim.lr"
 NOTE = "best, attempt 2, its reason is longer than what a narrow terminal has room for"

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from contracts.runtime_contract import group, kill, until
 
 from tao_automl.errors import PlatformError
 from tao_automl.execution import runtimes
 from tao_automl.execution.cluster import RayCluster
 from tao_automl.execution.job import JobSpec, JobStatus, Phase
+from tests.contracts.runtime_contract import group, kill, until
 
 pytestmark = pytest.mark.ray
 

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
-from contracts.runtime_contract import group, until
 
 from tao_automl.execution import orphans
+from tests.contracts.runtime_contract import group, until
 
 Start = Callable[[str], subprocess.Popen[bytes]]
 

@@ -10,12 +10,13 @@ import optuna
 import pytest
 
 from tao_automl.search import attributes, study
-from tao_automl.search.overrides import Overrides, parse_search
+from tao_automl.search.overrides import Overrides
 from tao_automl.search.space import Limits, Parameter, SearchSpace
 from tao_automl.tao import keypath
 from tao_automl.tao.facts import ActiveFact, SearchFacts
 from tao_automl.tao.metric import Direction, Metric
 from tao_automl.tao.schema import Schema
+from tests.search.flags import parse_search
 
 TEN_EPOCHS = Limits(epochs=10)
 _DETR = Path(__file__).parents[1] / "data" / "detr_train.json"

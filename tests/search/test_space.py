@@ -54,7 +54,7 @@ def test_the_crop_is_sampled_as_a_gap_above_its_parent(detr, by_path):
 
 _PRINT = """
 import sys
-from tao_automl.search.overrides import Overrides, parse_search
+from tao_automl.search.overrides import Overrides
 from tao_automl.search.space import Limits, SearchSpace
 from tao_automl.tao.facts import SearchFacts
 from tao_automl.tao.schema import Schema

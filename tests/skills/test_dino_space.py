@@ -9,10 +9,11 @@ import optuna
 import pytest
 
 from tao_automl.layout import skills_dir
-from tao_automl.search.overrides import Overrides, parse_search
+from tao_automl.search.overrides import Overrides
 from tao_automl.search.space import Limits, SearchSpace
 from tao_automl.tao import skill, spec
 from tao_automl.tao.skill import Skill
+from tests.search.flags import parse_search
 
 JITTER_OFF = {"dataset.augmentation.fixed_random_crop": None}
 SGD = {"train.optim.optimizer": "SGD"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from standin.lines import SAMPLES, checkpoints, shapes
+from tests.standin.lines import SAMPLES, checkpoints, shapes
 
 
 def test_evaluate_gives_what_its_epoch_reported(trainer) -> None:

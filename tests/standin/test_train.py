@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from standin.lines import EXIT_CODES, SAMPLES, checkpoints, sample_tree, shapes, tree
+
+from tests.standin.lines import EXIT_CODES, SAMPLES, checkpoints, sample_tree, shapes, tree
 
 RUNS: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
     "success_3ep": ({}, {}),

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
-from contracts.runtime_contract import ProcessContract, Work, ended, group_of, pid_of, until
 
 from tao_automl.errors import UsageError
 from tao_automl.execution import runtimes
 from tao_automl.execution.job import Phase
+from tests.contracts.runtime_contract import ProcessContract, Work, ended, group_of, pid_of, until
 
 
 def shell(script: str, **values) -> Work:

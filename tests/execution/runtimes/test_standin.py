@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from contracts.runtime_contract import ProcessContract, Work, ended
 
 from tao_automl.errors import PlatformError
 from tao_automl.execution.job import Phase
 from tao_automl.execution.runtimes.standin import sample_data
+from tests.contracts.runtime_contract import ProcessContract, Work, ended
 
 SAMPLE = "import pathlib, sys\nfrom tao_automl.execution.runtimes.standin import sample_data\n"
 

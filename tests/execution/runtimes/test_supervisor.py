@@ -9,9 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from contracts.runtime_contract import until
-
 from tao_automl.execution.runtimes import supervisor
+from tests.contracts.runtime_contract import until
 
 
 def start(folder: Path, script: str, timeout_s: float | None = None) -> subprocess.CompletedProcess[bytes]:

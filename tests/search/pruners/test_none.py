@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from contracts.pruner_contract import PrunerContract
+
+from tests.contracts.pruner_contract import PrunerContract
 
 
 class TestNone(PrunerContract):

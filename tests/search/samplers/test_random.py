@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from contracts.sampler_contract import SamplerContract
+
+from tests.contracts.sampler_contract import SamplerContract
 
 
 class TestRandom(SamplerContract):
