@@ -70,7 +70,7 @@ class Activity:
         if not comparison:
             return f"no effect: {value}"
         limit = _limit(comparison[1], get)
-        name = comparison[1] if _is_number(comparison[1]) else f"{comparison[1]} ({_text(limit)})"
+        name = _text(comparison[1]) if _is_number(comparison[1]) else f"{comparison[1]} ({_text(limit)})"
         return f"no effect: {value}, not {_WORDS[comparison[0]]} {name}"
 
     def tip(self, get: Get) -> str:
