@@ -6,6 +6,7 @@ action's template with the structural parameters of the winning spec, the exact 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -117,7 +118,7 @@ def prepare(plan: Plan, name: str, won: Winner, given: Mapping[str, Any], checkp
     full = spec.build(plan.skill.template(name), values, {})
     _check_inputs(action, full)
     identity = f"{plan.name}-{paths.folder.name}"
-    job = plans.job(identity, action, paths, plan.runtime, plan.gpus)
+    job = plans.job(plan, identity, action, paths, values)
     return Prepared(action, won, file, full, job, paths)
 
 
@@ -127,8 +128,10 @@ def run(plan: Plan, prepared: Prepared, sleep: Callable[[float], None] = time.sl
     Raises:
         JobError: it failed; the message has the telling line of its log.
     """
-    cluster = RayCluster(address=plan.settings["address"], slots=1, cpus=1.0, gpus=plan.gpus)
+    plans.check_machine(plan)
+    cluster = RayCluster(dataclasses.replace(plan.room(slots=1), nodes=1))
     try:
+        cluster.prepare(prepared.job, None, lambda _node, _text: None)
         plans.write_job(prepared.paths, prepared.job, prepared.spec)
         state = _follow(cluster, prepared.job, sleep)
     finally:
@@ -147,7 +150,9 @@ def finish(prepared: Prepared, state: JobStatus) -> Done:
     verdict = status.verdict(state.exit_code, progress, action.name)
     by_hand = f"log: {paths.log}; by hand: {paths.run_sh}"
     if not verdict.ok:
-        found = failure.classify("\n".join(failure.tail(paths.log)), progress.failures, state.exit_code)
+        tail = "\n".join(failure.tail(paths.log))
+        code, oom_killed = state.exit_code or 1, state.oom_killed  # what ends with 0 has written why
+        found = failure.classify(tail, progress.failures, code, oom_killed=oom_killed, error=state.error)
         said = found.line or verdict.detail
         raise JobError(f"{action.name} failed: {said}", tip=f"{found.fix} {by_hand}".strip(), code=found.reason.value)
     outputs = {}
@@ -176,6 +181,7 @@ def _follow(cluster: Cluster, job: JobSpec, sleep: Callable[[float], None]) -> J
         while True:
             state = cluster.status([job.id])[job.id]
             if state.phase is Phase.EXITED:
+                cluster.release(job.id)
                 return state
             sleep(POLL_S)
     except KeyboardInterrupt:

@@ -28,6 +28,24 @@ _SIZE = {
     "gb": 10**9,
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET = re.compile(  # a word of the name that only secrets have: HF_TOKEN, but not TOKENIZERS_PARALLELISM
+    r"(^|_)([A-Z0-9]*(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|APIKEY|ACCESSKEY)|KEY|(?<=_)PWD)(_|$)",
+    re.IGNORECASE,
+)
+_PASSWORD_IN_URL = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
+_OURS = re.compile(  # what a launcher, Ray or the engine sets: a value from outside breaks the job
+    r"WORLD_SIZE|RANK|LOCAL_RANK|NODE_RANK|MASTER_(ADDR|PORT)|NUM_GPU_PER_NODE|JOB_ID|CLOUD_BASED"
+    r"|(CUDA|NVIDIA|TAO)_VISIBLE_DEVICES"
+)
+
+
+class RefusedError(ValueError):
+    """A value that cannot be taken, with a tip of its own."""
+
+    def __init__(self, message: str, tip: str) -> None:
+        super().__init__(message)
+        self.tip = tip
 
 
 def _text(value: Any) -> str:
@@ -55,6 +73,17 @@ def _integer(low: int) -> Callable[[Any], int]:
         return int(value)
 
     return read
+
+
+def _gpus(value: Any) -> int | float:
+    """Whole devices, or a share of one: 0, 2, 0.5."""
+    text = str(value).strip()
+    if isinstance(value, bool) or not re.fullmatch(r"\d+(\.\d+)?|\.\d+", text):
+        raise ValueError("is neither a whole number of GPUs nor a share of one, such as 0.5")
+    count = float(text)
+    if count > 1 and not count.is_integer():
+        raise ValueError("is not a whole number; only a share of one GPU, below 1, may be a fraction")
+    return count if 0 < count < 1 else int(count)
 
 
 def seconds(value: Any) -> float:
@@ -116,6 +145,44 @@ def _mapping(value: Any) -> dict[str, Any]:
     return pairs
 
 
+def _variables(value: Any) -> dict[str, str | None]:
+    """Variables of a job by name; None for one whose value is a secret of the environment."""
+    return {name: _variable(name, text) for name, text in _mapping(value).items()}
+
+
+def _variable(name: str, value: Any) -> str | None:
+    if not _VARIABLE.fullmatch(name):
+        raise ValueError(f"'{name}' is no name of a variable")
+    if _OURS.fullmatch(name):
+        raise RefusedError(
+            f"{name} is set by tao-automl and the trainer", tip="leave it out; --gpus and --nodes say how many"
+        )
+    if value is None:
+        return None
+    if isinstance(value, (bool, list, dict)):
+        raise RefusedError(f"{name} has no text as its value", tip="put the value in quotes")
+    if _SECRET.search(name) or _PASSWORD_IN_URL.search(str(value)):
+        raise RefusedError(
+            f"{name} looks like a secret, and values are kept in study.yaml",
+            tip=f"name it alone, --env {name}: its value comes from the environment and is written nowhere",
+        )
+    return str(value)
+
+
+def _mounts(value: Any) -> list[str]:
+    """`HOST[:CONTAINER[:rw]]`, with the folder of this machine made absolute."""
+    return [_mount(item) for item in _list(value)]
+
+
+def _mount(text: str) -> str:
+    host, *rest = text.split(":")
+    if not host or len(rest) > 2 or (rest and not rest[0].startswith("/")):
+        raise ValueError(f"'{text}' is not HOST, HOST:CONTAINER or HOST:CONTAINER:rw, with CONTAINER an absolute path")
+    if len(rest) == 2 and rest[1] not in ("ro", "rw"):
+        raise ValueError(f"'{text}' ends neither in ro nor in rw")
+    return ":".join([str(_path(host)), *rest])
+
+
 def _list(value: Any) -> list[str]:
     items = value if isinstance(value, (list, tuple)) else [value]
     return [_text(item) for item in items]
@@ -160,7 +227,10 @@ KEYS: Mapping[str, Key] = {
         Key("max_failures", _integer(1), "Failed trials in a row that end the study", 5, metavar="N", fixed=False),
         Key("parallel", _integer(1), "Trials at a time (default: by the machine)", metavar="N", fixed=False),
         Key("epochs", _integer(1), "Epochs of a trial (default: the model's)", metavar="N"),
-        Key("gpus", _integer(0), "GPUs of a trial", metavar="N", fixed=False),
+        Key("gpus", _gpus, "GPUs of a trial on each node: a number, or a share of one such as 0.5", metavar="N", fixed=False),
+        Key("nodes", _integer(1), "Nodes of a trial", 1, metavar="N", fixed=False),
+        Key("trial_timeout", seconds, "Time that one trial may take, such as 6h", metavar="TIME", fixed=False),
+        Key("hang_timeout", seconds, "A trial silent for so long hangs (default: 10 minutes, or 5 epochs if longer)", metavar="TIME", fixed=False),
         Key("metric", _text, "Metric to tune (default: the model's)", metavar="NAME"),
         Key("direction", _one_of("maximize", "minimize"), "Which way is better (default: the metric's)", metavar="maximize|minimize"),
         Key("algorithm", _text, "How configs are proposed: tpe or random", "tpe", metavar="NAME"),
@@ -169,9 +239,18 @@ KEYS: Mapping[str, Key] = {
         Key("set", _mapping, "Set a key of the spec for every trial", metavar="KEY=VALUE", many=True),
         Key("search", _mapping, "Search a key: KEY, KEY=LOW..HIGH[:log] or KEY=a,b,c", metavar="KEY[=RANGE]", many=True),
         Key("keep", _list, "Do not search a key", metavar="KEY", many=True),
-        Key("runtime", _text, "What runs a trial: process or standin", metavar="NAME"),
+        Key("runtime", _text, "What runs a trial: docker, process or standin", metavar="NAME"),
         Key("platform", _text, "Where trials run: a name in configs/platforms or a file", metavar="NAME", fixed=False),
         Key("address", _text, "A standing Ray cluster (default: Ray on this machine)", metavar="ADDRESS", fixed=False),
+        Key("node_gpus", _integer(0), "GPUs that this machine gives (default: all that are found)", metavar="N", fixed=False),
+        Key("share_gpus", _one_of("on", "off"), "on: a container may have a share of a GPU", "off", metavar="on|off", fixed=False),
+        Key("node_grace", seconds, "Time to wait for a lost node before its trials start elsewhere", 300.0, metavar="TIME", fixed=False),
+        Key("image", _text, "Container image, instead of the model's", metavar="IMAGE", fixed=False),
+        Key("image_policy", _one_of("missing", "always", "never"), "When an image is pulled", "missing", metavar="missing|always|never", fixed=False),
+        Key("shm_size", size_bytes, "Shared memory of a container", 16 * 2**30, metavar="SIZE", fixed=False),
+        Key("network", _text, "Network of a container, such as host or none (default: the engine's)", metavar="NAME", fixed=False),
+        Key("env", _variables, "Variable of a job: KEY=VALUE, or KEY alone for a secret of the environment", metavar="KEY[=VALUE]", many=True, fixed=False),
+        Key("mount", _mounts, "Folder or file that containers also see: HOST[:CONTAINER[:rw]]", metavar="PATHS", many=True, fixed=False),
         Key("storage", _text, "Optuna storage (default: sqlite, studies.db in the studies folder)", metavar="URL", fixed=False),
         Key("studies_dir", _path, "Folder of the studies", Path("studies"), metavar="DIR", fixed=False),
         Key("automl_policy", _one_of("on", "off", auto="on"), "off: one plain training, no search", "on", metavar="on|off"),
@@ -179,6 +258,9 @@ KEYS: Mapping[str, Key] = {
         Key("min_free", size_bytes, "Free room that the studies folder must have", 500 * 2**20, metavar="SIZE", fixed=False),
     )
 }  # fmt: skip
+
+
+JOINED = ("env", "mount")  # what a later place adds to, where other keys are replaced
 
 
 @dataclass(frozen=True)
@@ -199,7 +281,9 @@ class Settings:
         return self.origins[name] != "default"
 
     def with_values(self, origin: str, **values: Any) -> Settings:
-        return Settings({**self.values, **values}, {**self.origins, **dict.fromkeys(values, origin)})
+        """Other values of some keys. Variables and mounts are added to those there are."""
+        added = {name: _joined(name, self.values[name], values[name]) for name in JOINED if name in values}
+        return Settings({**self.values, **values, **added}, {**self.origins, **dict.fromkeys(values, origin)})
 
 
 @dataclass(frozen=True)
@@ -240,17 +324,19 @@ def resolve(layers: list[Layer]) -> Settings:
                 continue
             key = _known(name, layer)
             value = _read(key, raw, layer)
-            if isinstance(value, dict):
-                value = {**values[name], **value}
-            elif name == "keep":
-                value = list(dict.fromkeys([*values[name], *value]))
-            values[name] = value
+            values[name] = _joined(name, values[name], value)
             origins[name] = layer.where
     return Settings(values, origins)
 
 
+def _joined(name: str, weaker: Any, stronger: Any) -> Any:
+    if isinstance(stronger, dict):
+        return {**weaker, **stronger}
+    return list(dict.fromkeys([*weaker, *stronger])) if name in ("keep", "mount") else stronger
+
+
 def _default(key: Key) -> Any:
-    if key.read is _mapping:
+    if key.read in (_mapping, _variables):
         return {}
     if key.many:
         return []
@@ -269,6 +355,12 @@ def _read(key: Key, raw: Any, layer: Layer) -> Any:
         return key.read(raw)
     except ValueError as error:
         kind = UsageError if layer.where in ("flag", "environment") else ConfigError
-        shown = raw if not isinstance(raw, (list, tuple)) else " ".join(map(str, raw))
-        tip = f"{key.about}: {key.flag} {key.metavar}"
-        raise kind(f"{layer.name_of(key)} {shown}: {error}", tip=tip) from None
+        tip = error.tip if isinstance(error, RefusedError) else f"{key.about}: {key.flag} {key.metavar}"
+        raise kind(f"{layer.name_of(key)}{_shown(key, raw)}: {error}", tip=tip) from None
+
+
+def _shown(key: Key, raw: Any) -> str:
+    """A value as a message repeats it; one that may hold a secret it does not."""
+    if key.name == "env":
+        return ""
+    return " " + (" ".join(map(str, raw)) if isinstance(raw, (list, tuple)) else str(raw))

@@ -18,12 +18,14 @@ from tao_automl.config import KEYS
 from tao_automl.errors import AutoMLError
 from tao_automl.execution import runtimes
 from tao_automl.layout import StudiesPaths, skills_dir
+from tao_automl.plan import CONTAINERS
 from tao_automl.search import study as storage
 from tao_automl.tao import skill
 
 OK, INFO, WARN, FAIL = "ok", "info", "warn", "fail"
 PYTHON = (3, 10), (3, 13)
 ASK_S = 10.0  # how long another program may take to answer
+SHARED_MEMORY = Path("/dev/shm")
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,9 @@ def checks(studies_dir: Path, storage_url: str | None = None) -> Iterator[Check]
     yield _python()
     yield from (_package(name) for name in ("optuna", "ray"))
     yield from (_runtime(name) for name in runtimes.names())
-    yield from _program("docker", ["docker", "version", "--format", "{{.Server.Version}}"], "Docker")
-    query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     yield from _program("gpus", query, "GPU")
+    yield _shared_memory()
     yield _disk(studies_dir)
     yield _studies(StudiesPaths(studies_dir), storage_url)
     yield from _models()
@@ -71,9 +73,11 @@ def _package(name: str) -> Check:
 
 
 def _runtime(name: str) -> Check:
+    """Not every machine needs every runtime: one that cannot work is no failure, and containers are optional."""
     probe = runtimes.by_name(name).probe()
     text = f"runtime {name}: {probe.detail}"
-    return Check(f"runtime {name}", OK if probe.ok else WARN, text, probe.tip)
+    missing = INFO if name == CONTAINERS else WARN
+    return Check(f"runtime {name}", OK if probe.ok else missing, text, probe.tip)
 
 
 def _program(name: str, command: list[str], title: str) -> Iterator[Check]:
@@ -92,6 +96,19 @@ def _program(name: str, command: list[str], title: str) -> Iterator[Check]:
         return
     for line in said:
         yield Check(name, OK, f"{title}: {line.strip()}")
+
+
+def _shared_memory() -> Check:
+    """What data loaders of the process runtime share; containers have their own, by --shm-size."""
+    name, wanted = "shared memory", KEYS["shm_size"].default
+    if not SHARED_MEMORY.is_dir():
+        return Check(name, INFO, f"shared memory: no {SHARED_MEMORY} here; the standin runtime needs none")
+    total = shutil.disk_usage(SHARED_MEMORY).total
+    text = f"shared memory: {SHARED_MEMORY} has {total / 2**30:.1f} GiB"
+    if total < wanted:
+        tip = f"{wanted / 2**30:.0f} GiB are a good size for TAO with --runtime process; containers have their own"
+        return Check(name, INFO, text, tip)
+    return Check(name, OK, text)
 
 
 def _disk(folder: Path) -> Check:

@@ -6,6 +6,7 @@ state a driver left.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -54,6 +55,7 @@ def run(plan: Plan, listeners: Sequence[Listener] = (), now: Callable[[], dateti
         with StudyLock(plan.paths.lock, plan.name):
             _refuse_existing(plan)
             _unpack(plan)
+            _prepare(plan, cluster, listeners, now)
             studyfile.freeze(plan.settings, plan.name, plan.paths.study_file, now())
             storage = studies.open_storage(plan.storage_url, create=True)
             study = studies.create(storage, plan.name, plan.metric, plan.space, attributes=_attributes(plan))
@@ -76,27 +78,30 @@ def resume(
         StudyError: no such study, or it was started with another space, metric or direction.
     """
     plan = plan_of(name, studies_dir, changes, now)
+    plans.check_machine(plan)
     _check_room(plan.settings)
     with StudyLock(plan.paths.lock, name):
         study = studies.load(studies.open_storage(plan.storage_url, create=False), name)
         studies.require_same(study, plan.metric, plan.space)
-        studies.set_study_attributes(study, {attributes.STOP: None, attributes.TRIALS: plan.trials})
+        fresh = {attributes.STOP: None, attributes.ABORTED: None, attributes.TRIALS: plan.trials}
+        studies.set_study_attributes(study, fresh)
         _unpack(plan)
         with _cluster(plan) as cluster:
+            _prepare(plan, cluster, listeners, now)
             return _drive(plan, study, cluster, _events(plan, listeners, now), "study_resumed")
 
 
 def plan_of(
     name: str, studies_dir: Path, changes: Mapping[str, Any], now: Callable[[], datetime] = datetime.now
 ) -> Plan:
-    """The plan of a study that exists, made again from its record."""
+    """The plan of a study that exists, made again from its record: enough to show it."""
     asked = {key: value for key, value in changes.items() if value is not None}
     paths = StudiesPaths(studies_dir).study(name)
     if not paths.folder.exists():
         url = asked.get("storage") or StudiesPaths(studies_dir).storage_url
         studies.load(studies.open_storage(url, create=False), name)
     settings = studyfile.thaw(paths, studies_dir).with_values("flag", name=name, **asked)
-    return plans.prepare(settings, now())
+    return plans.known(settings, now())
 
 
 def request_stop(name: str, studies_dir: Path, storage_url: str | None, *, at_once: bool) -> bool:
@@ -121,8 +126,17 @@ def _drive(plan: Plan, study: studies.Study, cluster: Cluster, events: EventLog,
         runtime=plan.runtime,
     )
     tuner = Tuner(plan, study, cluster, events)
-    with _interrupts(tuner):
-        return tuner.run()
+    try:
+        with _interrupts(tuner):
+            return tuner.run()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise PlatformError(
+            f"{plan.studies.folder} is full",
+            tip=f"make room; what runs goes on, and tao-automl resume {plan.name} attaches to it",
+            code="disk-full",
+        ) from None
 
 
 def _events(plan: Plan, listeners: Sequence[Listener], now: Callable[[], datetime]) -> EventLog:
@@ -134,11 +148,29 @@ def _events(plan: Plan, listeners: Sequence[Listener], now: Callable[[], datetim
 
 @contextmanager
 def _cluster(plan: Plan) -> Iterator[Cluster]:
-    cluster = RayCluster(address=plan.settings["address"], slots=plan.parallel, cpus=1.0, gpus=plan.gpus)
+    cluster = RayCluster(plan.room(plan.parallel))
     try:
         yield cluster
     finally:
         cluster.close()
+
+
+def _prepare(plan: Plan, cluster: Cluster, listeners: Sequence[Listener], now: Callable[[], datetime]) -> None:
+    """Each node sees the data and the studies, and has the image: said and checked before the first trial.
+
+    Raises:
+        PlatformError: a node does not; it is named.
+    """
+    events = EventLog(None, plan.name, now)
+    for listener in listeners:
+        events.listen(listener)
+    token = plan.studies.folder / f".{plan.name}.{os.getpid()}"
+    try:
+        token.write_text("", encoding="utf-8")
+        job = plans.trial_job(plan, 0, 1)
+        cluster.prepare(job, token, lambda node, text: events.emit("preparing", node=node, detail=text))
+    finally:
+        token.unlink(missing_ok=True)
 
 
 def _refuse_existing(plan: Plan) -> None:

@@ -1,7 +1,8 @@
 """What happened in a study, one JSON object a line, appended and never rewritten.
 
-Kinds: study_started, study_resumed, trial_started, trial_attached, epoch, trial_stopping, trial_finished,
-new_best, study_finished. The log is for people and programs that watch; no decision is ever read from it.
+Kinds: preparing, study_started, study_resumed, trial_started, trial_attached, trial_waiting, epoch,
+trial_stopping, trial_retried, gpu_quarantined, orphan_stopped, trial_finished, new_best, study_finished. The log
+is for people and programs that watch; no decision is ever read from it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ Listener = Callable[[Event], None]
 
 
 class EventLog:
-    """Appends events to a file and tells listeners (the terminal, `--json`)."""
+    """Appends events to a file, if there is one yet, and tells listeners (the terminal, `--json`)."""
 
-    def __init__(self, path: Path, study: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, path: Path | None, study: str, now: Callable[[], datetime]) -> None:
         self._path = path
         self._study = study
         self._now = now
@@ -37,8 +38,9 @@ class EventLog:
             "study": self._study,
         }
         event.update({name: value for name, value in fields.items() if value is not None})
-        with self._path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(event, allow_nan=False) + "\n")
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(event, allow_nan=False) + "\n")
         for listener in self._listeners:
             listener(event)
 

@@ -7,6 +7,7 @@ that each validated epoch has a checkpoint file, and the GPU ids, which always c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,7 @@ def training(skill: Skill, settings: Settings, data: Data) -> Launch:
     chosen.update(_flags(facts, settings))
     chosen.update(user)
     chosen.update(_gpus(facts, settings, chosen))
+    chosen.update(_nodes(facts, settings))
     launched = spec.build(template, {path: item.value for path, item in chosen.items()}, {})
     chosen.update(_intervals(facts, launched))
     launched = spec.build(template, {path: item.value for path, item in chosen.items()}, {})
@@ -213,9 +215,23 @@ def _gpus(facts: Facts, settings: Settings, chosen: Mapping[str, Chosen]) -> dic
     if keys.num_gpus is None or (count is None and keys.num_gpus not in chosen):
         return {}
     count = count if count is not None else chosen[keys.num_gpus].value
-    number = Chosen(max(1, count), settings.origin("gpus"))
+    number = Chosen(max(1, math.ceil(count)), settings.origin("gpus"))
     ids = {keys.gpu_ids: Chosen(list(range(number.value)), "engine: ids count from 0")} if keys.gpu_ids else {}
     return {keys.num_gpus: number, **ids}
+
+
+def _nodes(facts: Facts, settings: Settings) -> dict[str, Chosen]:
+    """Only what was asked: one node is the template's own."""
+    if not settings.named("nodes"):
+        return {}
+    return {_key(facts, "num_nodes", "--nodes"): Chosen(settings["nodes"], settings.origin("nodes"))}
+
+
+def devices(facts: Facts, launched: Mapping[str, Any]) -> int:
+    """On how many devices a training runs, on all its nodes: so many batches are one step."""
+    gpus = keypath.get(launched, facts.keys.num_gpus, 1) if facts.keys.num_gpus else 1
+    nodes = keypath.get(launched, facts.keys.num_nodes, 1) if facts.keys.num_nodes else 1
+    return int(gpus) * int(nodes)
 
 
 def _intervals(facts: Facts, launched: Mapping[str, Any]) -> dict[str, Chosen]:
@@ -242,7 +258,7 @@ def _check_counts(facts: Facts, user: Mapping[str, Chosen]) -> None:
     """Bounds of a schema are hints, but with these the engine itself counts."""
     keys = facts.keys
     counts = (keys.epochs, keys.validation_interval, keys.checkpoint_interval)
-    for path in (*counts, keys.num_classes, keys.batch_size, keys.num_gpus):
+    for path in (*counts, keys.num_classes, keys.batch_size, keys.num_gpus, keys.num_nodes):
         if path is not None and path in user and (user[path].value is None or user[path].value < 1):
             raise UsageError(f"--set {path}={user[path].value}: at least 1 is needed", tip=f"--set {path}=1")
 
@@ -251,7 +267,8 @@ def _check_search(facts: Facts, settings: Settings) -> None:
     """Trials are compared by epoch and run by the engine: these are the same for all of them."""
     keys = facts.keys
     intervals = (keys.validation_interval, keys.checkpoint_interval, keys.checkpoint_interval_unit)
-    fixed = (keys.epochs, *intervals, keys.num_classes, keys.eval_class_ids, keys.num_gpus, keys.gpu_ids)
+    devices = (keys.num_gpus, keys.gpu_ids, keys.num_nodes)
+    fixed = (keys.epochs, *intervals, keys.num_classes, keys.eval_class_ids, *devices)
     for path in settings["search"]:
         if path in fixed:
             raise UsageError(f"--search {path}: it must be the same in every trial", tip=f"--set {path}=VALUE")
@@ -275,7 +292,7 @@ def _check_batch(facts: Facts, launched: Mapping[str, Any], data: Data) -> None:
     if path is None or data.samples is None:
         return
     batch = keypath.get(launched, path)
-    gpus = keypath.get(launched, facts.keys.num_gpus, 1) if facts.keys.num_gpus else 1
+    gpus = devices(facts, launched)
     if batch * gpus > data.samples:
         raise UsageError(
             f"{path} {batch} on {gpus} GPU(s) is more than the {data.samples} images of the smaller split",

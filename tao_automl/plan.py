@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -16,11 +17,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tao_automl import launch
+from tao_automl import capacity, launch, mounts
+from tao_automl.capacity import Need
 from tao_automl.config import Settings
 from tao_automl.errors import AutoMLError, SkillError, UsageError
 from tao_automl.execution import runtimes
-from tao_automl.execution.job import JobSpec, run_sh
+from tao_automl.execution.cluster import Room
+from tao_automl.execution.job import JobSpec, Mount, run_sh
 from tao_automl.execution.runtimes import standin
 from tao_automl.launch import Data, Launch
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths, skills_dir
@@ -34,6 +37,7 @@ from tao_automl.tao.metric import Direction, Metric
 from tao_automl.tao.skill import Action, Skill
 
 OFF = "AutoML policy is off"
+CONTAINERS = "docker"  # the runtime whose jobs see only what is mounted
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Plan:
     epochs: int
     runtime: str
     embedded: bool = False  # nobody named data: the stand-in trains on its sample data
+    gpus_here: int | None = None  # of this machine; None if no trial needs one or a cluster is named
 
     @property
     def studies(self) -> StudiesPaths:
@@ -58,6 +63,11 @@ class Plan:
     @property
     def paths(self) -> StudyPaths:
         return self.studies.study(self.name)
+
+    @property
+    def identity(self) -> str:
+        """What no other study has on any machine: two folders may hold studies of one name."""
+        return f"{self.name}@{self.studies.folder}"
 
     @property
     def storage_url(self) -> str:
@@ -71,29 +81,82 @@ class Plan:
 
     @property
     def parallel(self) -> int:
-        """Trials at a time: what was asked, else one a core for the stand-in and one otherwise."""
+        """Trials at a time: what was asked, else as many as this machine's GPUs hold, or one a core for the
+        stand-in, or one."""
         asked: int | None = self.settings["parallel"]
         by_machine = min(os.cpu_count() or 1, 4) if self.runtime == "standin" else 1
+        if self.gpus_here is not None:
+            by_machine = max(1, capacity.fitting(self.gpus, self.gpus_here))
         return min(asked or by_machine, self.trials)
 
     @property
-    def gpus(self) -> int:
-        """GPUs of a trial: what was asked, else what `--set` says of the model's own key, else none."""
-        asked: int | None = self.settings["gpus"]
+    def gpus(self) -> float:
+        """GPUs of a trial on each node: what was asked, else what `--set` says of the model's own key, else none.
+
+        Whole devices, or a share of one below 1.
+        """
+        asked: float | None = self.settings["gpus"]
         key = self.skill.facts.keys.num_gpus
         if asked is None and key is not None and key in self.launch.chosen:
             asked = keypath.get(self.launch.spec, key)
-        return int(asked or 0)
+        return asked or 0
+
+    @property
+    def nodes(self) -> int:
+        """Nodes of a trial: what was asked, else what `--set` says of the model's own key, else one."""
+        key = self.skill.facts.keys.num_nodes
+        chosen = self.launch.chosen.get(key) if key is not None else None
+        return int(chosen.value if chosen is not None else self.settings["nodes"])
+
+    def room(self, slots: int) -> Room:
+        """What this plan asks of a cluster, for so many jobs at a time."""
+        settings = self.settings
+        return Room(
+            study=self.identity,
+            runtime=self.runtime,
+            slots=slots,
+            gpus=self.gpus,
+            nodes=self.nodes,
+            address=settings["address"],
+            node_gpus=self.gpus_here,
+            node_grace_s=settings["node_grace"],
+            secrets=capacity.secrets(settings),
+        )
+
+    @property
+    def need(self) -> Need:
+        return Need(self.gpus, self.nodes, self.runtime == CONTAINERS)
+
+    def image(self, action: Action) -> str:
+        """The container of an action: `--image` stands for the one that trains, wherever that is used."""
+        asked: str | None = self.settings["image"]
+        return asked if asked and action.image == self.skill.actions["train"].image else action.image
 
 
 def prepare(settings: Settings, now: datetime, check: Callable[[Plan], None] = lambda _plan: None) -> Plan:
     """Read the skill and the data, check everything that can be checked, choose what to search.
+
+    The machine is checked too: see `check_machine`.
 
     Args:
         check: has the last word; if it raises, nothing that was made for the plan is left.
 
     Raises:
         AutoMLError: whatever the user asked wrongly; nothing has been started or changed then.
+    """
+
+    def checked(plan: Plan) -> None:
+        check_machine(plan)
+        check(plan)
+
+    return known(settings, now, checked)
+
+
+def known(settings: Settings, now: datetime, check: Callable[[Plan], None] = lambda _plan: None) -> Plan:
+    """What `prepare` returns, without a look at the machine: enough to show a study, not to run it.
+
+    Raises:
+        AutoMLError: as `prepare`.
     """
     chosen = find_skill(settings)
     if not chosen.automl_enabled and settings["automl_policy"] == "on":
@@ -107,8 +170,25 @@ def prepare(settings: Settings, now: datetime, check: Callable[[Plan], None] = l
     algorithms.check(settings["algorithm"], settings["pruner"])
     with _sample_data(settings) if embedded else nullcontext(_data(settings)) as data:
         plan = dataclasses.replace(_plan(settings, chosen, data, runtime, now), embedded=embedded)
+        capacity.check_shares(plan.need, settings)
+        if plan.gpus and settings["address"] is None:
+            plan = dataclasses.replace(plan, gpus_here=capacity.gpus_here(settings))
         check(plan)
     return plan
+
+
+def check_machine(plan: Plan) -> None:
+    """What must be there before a trial starts, as far as this machine can say.
+
+    Raises:
+        UsageError: a secret is named that the environment lacks, or a path that is to be mounted is missing.
+        PlatformError: a trial needs more GPUs or nodes than this machine has, and no cluster is named.
+    """
+    capacity.check_secrets(plan.settings)
+    if plan.runtime == CONTAINERS:
+        trial_job(plan, 0, 1)
+    if plan.settings["address"] is None:
+        capacity.check_room(plan.need, plan.gpus_here)
 
 
 def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: datetime) -> Plan:
@@ -153,7 +233,7 @@ def space(chosen: Skill, launched: Launch, settings: Settings, epochs: int, samp
     overrides = read_overrides(settings["search"], settings["keep"])
     if settings["automl_policy"] == "off":
         overrides = Overrides({}, dict.fromkeys(schema.default_set, OFF))
-    limits = Limits(epochs=epochs, samples=samples, gpus=max(1, settings["gpus"] or 1))
+    limits = Limits(epochs=epochs, samples=samples, gpus=launch.devices(chosen.facts, launched.spec))
     return SearchSpace.build(schema, launched.spec, chosen.facts.search, overrides, limits)
 
 
@@ -173,30 +253,54 @@ def job_id(name: str, number: int, attempt: int) -> str:
     return f"{name}-{number:04d}-{attempt}"
 
 
+def is_trial_job(identity: str, name: str) -> bool:
+    """True for what `job_id` makes for a study: not for its actions, nor for the further nodes of a trial."""
+    return identity.startswith(f"{name}-") and re.fullmatch(r"\d{4,}-\d+", identity[len(name) + 1 :]) is not None
+
+
 def trial_job(plan: Plan, number: int, attempt: int) -> JobSpec:
     """The job of one attempt of one trial."""
-    paths = plan.paths.attempt(number, attempt)
-    action = plan.skill.actions["train"]
-    return job(job_id(plan.name, number, attempt), action, paths, plan.runtime, plan.gpus)
+    paths, action = plan.paths.attempt(number, attempt), plan.skill.actions["train"]
+    searched = {item["path"]: item.get("choices") for item in plan.space.as_dict()["searched"]}
+    made = job(plan, job_id(plan.name, number, attempt), action, paths, {**plan.launch.overrides, **searched})
+    return dataclasses.replace(made, trial=number, attempt=attempt, nodes=plan.nodes)
 
 
-def job(identity: str, action: Action, paths: AttemptPaths, runtime: str, gpus: int) -> JobSpec:
-    """A training trial and an export are the same kind of thing: a command with a spec in a folder."""
+def job(plan: Plan, identity: str, action: Action, paths: AttemptPaths, values: Mapping[str, Any]) -> JobSpec:
+    """A training trial and an export are the same kind of thing: a command with a spec in a folder.
+
+    Args:
+        values: what the spec holds over the action's template: the paths in it are what a container must see.
+
+    Raises:
+        UsageError: one of the paths cannot be mounted.
+    """
+    settings, variables = plan.settings, plan.settings["env"]
     command = tuple(part.replace("{config_path}", str(paths.spec)) for part in action.command.split())
     return JobSpec(
         id=identity,
         action=action.name,
-        image=action.image,
+        image=plan.image(action),
         command=command,
-        mounts=(),
-        env={},
-        gpus=gpus,
-        cpus=1.0,
-        shm_bytes=None,
-        timeout_s=None,
         folder=paths.folder,
-        runtime=runtime,
+        runtime=plan.runtime,
+        study=plan.identity,
+        mounts=_mounts(plan, paths, values) if plan.runtime == CONTAINERS else (),
+        env={name: value for name, value in variables.items() if value is not None},
+        secrets=tuple(sorted(name for name, value in variables.items() if value is None)),
+        gpus=plan.gpus,
+        shm_bytes=settings["shm_size"],
+        image_policy=settings["image_policy"],
+        network=settings["network"],
     )
+
+
+def _mounts(plan: Plan, paths: AttemptPaths, values: Mapping[str, Any]) -> tuple[Mount, ...]:
+    """Archives are unpacked when the study starts: their folders count before they are there."""
+    archives = [item for item in (*plan.data.train, *plan.data.val) if not item.images.is_dir()]
+    unpacked = [launch.images_dir(item, plan.studies) for item in archives]
+    extra = [mount for folder in unpacked for mount in mounts.same_path(folder, "--studies-dir")]
+    return mounts.mounts(values, paths.folder, [*extra, *mounts.named(plan.settings["mount"])])
 
 
 def write_job(paths: AttemptPaths, job: JobSpec, spec: Mapping[str, Any]) -> None:
@@ -216,7 +320,8 @@ def _runtime(settings: Settings, embedded: bool) -> str:
     if not settings["runtime"]:
         raise UsageError(
             "data is named, but no runtime",
-            tip="--runtime process runs TAO's own command here, --runtime standin the embedded trainer",
+            tip="--runtime docker runs TAO's container, --runtime process TAO's own command here, "
+            "--runtime standin the embedded trainer",
             code="runtime-missing",
         )
     runtimes.by_name(settings["runtime"])

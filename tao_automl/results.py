@@ -17,9 +17,10 @@ from typing import Any
 from tao_automl.layout import AttemptPaths, StudyPaths
 from tao_automl.search import attributes
 from tao_automl.search.study import FrozenTrial, TrialState
-from tao_automl.tao import checkpoint
+from tao_automl.tao import checkpoint, status
 from tao_automl.tao.facts import CheckpointNames
 from tao_automl.tao.metric import Metric
+from tao_automl.tao.status import Progress
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,15 @@ class Winner:
         }
 
 
+@dataclass(frozen=True)
+class Criteria:
+    """What decides which checkpoints stay: of how many trials (or "all"), by which metric, in which files."""
+
+    metric: Metric
+    names: CheckpointNames
+    keep: int | str
+
+
 def ranking(trials: Iterable[FrozenTrial], metric: Metric) -> list[FrozenTrial]:
     """Finished trials that have a value, the best first; of equal ones the earlier."""
     usable = [
@@ -57,6 +67,7 @@ def ranking(trials: Iterable[FrozenTrial], metric: Metric) -> list[FrozenTrial]:
         for trial in trials
         if trial.state.is_finished()
         and trial.state != TrialState.FAIL
+        and not trial.user_attrs.get(attributes.INFEASIBLE)
         and trial.user_attrs.get(attributes.BEST_VALUE) is not None
     ]
     sign = -1.0 if metric.maximizes else 1.0
@@ -79,6 +90,24 @@ def winner(trial: FrozenTrial, study: str, paths: StudyPaths, metric: Metric) ->
     )
 
 
+def best(paths: StudyPaths, study: str, trials: Iterable[FrozenTrial], metric: Metric) -> Winner | None:
+    """The best trial of a study; None while it has no result."""
+    ranked = ranking(trials, metric)
+    return winner(ranked[0], study, paths, metric) if ranked else None
+
+
+def refresh(paths: StudyPaths, study: str, trials: Sequence[FrozenTrial], criteria: Criteria) -> Winner | None:
+    """Remove checkpoints that no longer count and renew `best/`; returns the winner if it is a new one."""
+    if not isinstance(criteria.keep, str):
+        retain(paths, trials, criteria.metric, criteria.names, criteria.keep)
+    won = best(paths, study, trials, criteria.metric)
+    if won is None or _published(paths.best_metrics) == (won.trial, won.epoch) or not won.attempt.spec.exists():
+        return None
+    progress = Progress().advance(status.read(won.attempt.status("train")).lines)
+    publish(won, paths, progress.points.get(won.epoch, {}))
+    return won
+
+
 def publish(won: Winner, paths: StudyPaths, metrics: Mapping[str, Any]) -> None:
     """Write `best/`: the spec, a relative link to the exact checkpoint file, the metrics of its epoch."""
     fresh = paths.best.with_name("best.new")
@@ -99,6 +128,11 @@ def trim(folder: Path, names: CheckpointNames, points: Mapping[int, float], metr
         file.path.unlink(missing_ok=True)
 
 
+def discard(folder: Path, names: CheckpointNames) -> None:
+    """An attempt is followed by another one: none of its checkpoints stays."""
+    _remove_others(folder, names, set())
+
+
 def retain(paths: StudyPaths, trials: Sequence[FrozenTrial], metric: Metric, names: CheckpointNames, top: int) -> None:
     """After a trial: of the best `top` trials their best checkpoint stays, of the others none."""
     ranked = ranking(trials, metric)[:top]
@@ -117,3 +151,11 @@ def _remove_others(folder: Path, names: CheckpointNames, kept: set[Path]) -> Non
     latest = folder / names.latest
     if latest.is_symlink() and not latest.exists():
         latest.unlink()
+
+
+def _published(metrics: Path) -> tuple[int, int] | None:
+    try:
+        stored = json.loads(metrics.read_text(encoding="utf-8"))
+        return stored["trial"], stored["epoch"]
+    except (OSError, ValueError, KeyError):
+        return None

@@ -1,0 +1,58 @@
+"""What tests anywhere may ask for: a Docker engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.engine import Engine
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "engine" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.docker)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """One engine for the whole run, with the stand-in's image. Whoever uses it removes the containers made."""
+    from tests.engine import Engine, EngineError, missing
+
+    if reason := missing():
+        unusable(reason)
+    found = Engine()
+    try:
+        found.start()
+        found.build()
+    except EngineError as error:
+        found.close()
+        unusable(str(error))
+    yield found
+    found.start()
+    left = [(container.name, container.state) for container in found.containers()]
+    found.close()
+    assert left == [], "containers were left on the engine"
+
+
+@pytest.fixture
+def docker_env(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """DOCKER_HOST is the engine; after the test no container is left."""
+    for name, value in engine.env().items():
+        monkeypatch.setenv(name, value)
+    yield engine
+    engine.start()
+    left = [(container.name, container.state) for container in engine.containers()]
+    engine.remove_all()
+    assert left == [], "containers were left on the engine"
+
+
+def unusable(reason: str) -> None:
+    """Skip, or fail where an engine is a must, as in CI."""
+    if os.environ.get("TAO_AUTOML_REQUIRE_DOCKER") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -182,7 +182,7 @@ def test_a_named_checkpoint_that_is_not_there_is_refused(plan: Plan, tmp_path: P
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> Callable[[OneJob], OneJob]:
     def replace(cluster: OneJob) -> OneJob:
-        monkeypatch.setattr(action, "RayCluster", lambda **_: cluster)
+        monkeypatch.setattr(action, "RayCluster", lambda _room: cluster)
         return cluster
 
     return replace

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tao_automl import studyfile
 from tao_automl.config import KEYS, Layer, environment, resolve, seconds, size_bytes
 from tao_automl.errors import ConfigError, UsageError
+from tao_automl.execution import runtimes
+from tao_automl.layout import configs_dir
 
 
 def test_the_strongest_layer_wins_and_says_where_a_value_is_from() -> None:
@@ -57,6 +60,14 @@ def test_variables_have_the_name_of_the_key(monkeypatch: pytest.MonkeyPatch) -> 
         ("automl_policy", "maybe", "is not one of on, off"),
         ("keep_checkpoints", "some", "is neither 'all' nor a number"),
         ("model", " ", "is not a word"),
+        ("gpus", "1.5", "only a share of one GPU"),
+        ("gpus", "some", "neither a whole number"),
+        ("share_gpus", "maybe", "is not one of on, off"),
+        ("image_policy", "often", "is not one of missing, always, never"),
+        ("mount", "/a:b", "'/a:b' is not HOST, HOST:CONTAINER or"),
+        ("mount", "/a:/b:rx", "ends neither in ro nor in rw"),
+        ("env", "1ST=x", "'1ST' is no name of a variable"),
+        ("env", "WORLD_SIZE=2", "is set by tao-automl and the trainer"),
     ],
 )
 def test_a_bad_value_names_the_flag_and_what_is_wrong(name: str, raw: str, said: str) -> None:
@@ -81,6 +92,61 @@ def test_an_unknown_setting_in_a_file_offers_near_ones() -> None:
 def test_yaml_booleans_and_the_older_word_are_understood_for_the_policy() -> None:
     read = KEYS["automl_policy"].read
     assert [read(False), read(True), read("auto"), read("off")] == ["off", "on", "on", "off"]
+
+
+def test_gpus_are_whole_or_a_share_of_one():
+    read = KEYS["gpus"].read
+    assert [read(raw) for raw in ("0", 2, "1.0", 0.5, "0.25", ".5")] == [0, 2, 1, 0.5, 0.25, 0.5]
+    assert isinstance(read("1.0"), int)
+
+
+def test_variables_of_all_places_add_up_and_one_without_a_value_is_a_secret() -> None:
+    platform = Layer("platform box", {"env": {"NCCL_DEBUG": "INFO", "HF_HOME": "/cache"}})
+    flags = Layer("flag", {"env": ("HF_TOKEN", "NCCL_DEBUG=WARN", "OPTIONS=a=b")})
+    settings = resolve([flags, platform])
+    assert settings["env"] == {"NCCL_DEBUG": "WARN", "HF_HOME": "/cache", "HF_TOKEN": None, "OPTIONS": "a=b"}
+    later = settings.with_values("flag", env={"HF_HOME": "/new"}, mount=["/b"])
+    assert later["env"] == {**settings["env"], "HF_HOME": "/new"}
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        *("HF_TOKEN=hf_abc", "NGC_KEY=abc", "WANDB_API_KEY=abc", "DB_PASSWORD=abc", "AWS_ACCESS_KEY_ID=abc"),
+        *("MYSECRET=abc", "SMTP_PWD=abc", "ngc_apikey=abc", "HTTPS_PROXY=http://me:abc@proxy:1"),
+    ],
+)
+def test_a_secret_with_its_value_is_refused_and_the_value_is_not_repeated(pair: str) -> None:
+    name = pair.split("=", maxsplit=1)[0]
+    with pytest.raises(UsageError, match="looks like a secret") as caught:
+        resolve([Layer("flag", {"env": (pair,)})])
+    assert "abc" not in caught.value.message + caught.value.tip
+    assert f"--env {name}" in caught.value.tip
+
+
+@pytest.mark.parametrize(
+    "pair", ["TOKENIZERS_PARALLELISM=false", "KEYBOARD=de", "PWD=/x", "MAX_TOKENS=9", "A=http://b"]
+)
+def test_a_harmless_variable_keeps_its_value(pair: str) -> None:
+    assert resolve([Layer("flag", {"env": (pair,)})])["env"] == dict([pair.split("=", maxsplit=1)])
+
+
+def test_mounts_of_all_places_add_up_with_absolute_folders_of_this_machine(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = resolve([Layer("flag", {"mount": ("here:/in:rw",)}), Layer("file", {"mount": ["/cache"]})])
+    assert settings["mount"] == ["/cache", f"{tmp_path}/here:/in:rw"]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (configs_dir() / "platforms").glob("*.yaml")))
+def test_a_shipped_platform_names_a_runtime_and_only_known_settings(name: str) -> None:
+    settings = resolve([studyfile.platform(name)])
+    assert settings["runtime"] in runtimes.names()
+    assert settings["gpus"] == 1
+
+
+def test_local_docker_and_cluster_platforms_are_shipped() -> None:
+    assert {"local", "docker", "cluster"} == {path.stem for path in (configs_dir() / "platforms").glob("*.yaml")}
+    assert resolve([studyfile.platform("cluster")])["address"]
 
 
 @given(st.integers(0, 99), st.integers(0, 59), st.integers(1, 59))

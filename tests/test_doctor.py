@@ -16,7 +16,7 @@ def found(folder: Path) -> dict[str, doctor.Check]:
 def test_a_sound_machine_has_no_failure(tmp_path: Path) -> None:
     checks = found(tmp_path / "studies")
     assert {name for name, check in checks.items() if check.state == "fail"} == set()
-    assert {"python", "optuna", "ray", "disk", "studies", "models"} <= set(checks)
+    assert {"python", "optuna", "ray", "gpus", "shared memory", "disk", "studies", "models"} <= set(checks)
     assert not (tmp_path / "studies").exists()
 
 
@@ -42,3 +42,12 @@ def test_a_program_that_fails_is_told_and_no_failure(tmp_path: Path, monkeypatch
     check = found(tmp_path)["gpus"]
     assert check.state == "info"
     assert "NVIDIA-SMI has failed" in check.text
+
+
+def test_without_a_container_engine_a_machine_is_ready_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    check = found(tmp_path / "studies")["runtime docker"]
+    assert check.state == "info"
+    assert check.text.startswith("runtime docker: ")

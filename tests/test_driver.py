@@ -18,7 +18,7 @@ import pytest
 from tao_automl import driver, events, studyfile
 from tao_automl import plan as plans
 from tao_automl.errors import PlatformError, StudyError
-from tao_automl.execution.cluster import Cluster
+from tao_automl.execution.cluster import Cluster, Room
 from tao_automl.layout import StudiesPaths
 from tao_automl.lock import StudyLock
 from tao_automl.plan import Plan
@@ -37,8 +37,8 @@ def replace_ray(patch: pytest.MonkeyPatch) -> Machines:
     """What the driver runs its jobs on: an epoch passes whenever it asks how they are."""
     found = Machines(lambda _job: GOOD)
 
-    def cluster(address: str | None, slots: int, cpus: float, gpus: int) -> Cluster:
-        made = FakeCluster(found, slots)
+    def cluster(room: Room) -> Cluster:
+        made = FakeCluster(found, room.slots)
         made.on_status = lambda: found.advance(GOOD.epoch_s)
         return made
 

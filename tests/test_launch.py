@@ -12,7 +12,7 @@ import pytest
 from tao_automl import launch
 from tao_automl.errors import UsageError
 from tao_automl.launch import Data, Launch
-from tao_automl.layout import StudiesPaths
+from tao_automl.layout import StudiesPaths, skills_dir
 from tao_automl.tao import dataset, keypath, skill
 from tests.fakes.tiny import SKILL, coco, settings
 
@@ -212,7 +212,7 @@ def test_counts_below_one_are_refused(tmp_path, text):
         launched(tmp_path, set=text)
 
 
-@pytest.mark.parametrize(("gpus", "ids"), [(0, [0]), (1, [0]), (2, [0, 1])])
+@pytest.mark.parametrize(("gpus", "ids"), [(0, [0]), (1, [0]), (2, [0, 1]), (0.5, [0])])
 def test_gpu_ids_count_from_zero(tmp_path, gpus, ids):
     found = launched(tmp_path, gpus=gpus)
     assert (at(found, "train.num_gpus"), at(found, "train.gpu_ids")) == (len(ids), ids)
@@ -221,6 +221,18 @@ def test_gpu_ids_count_from_zero(tmp_path, gpus, ids):
 def test_gpu_ids_follow_a_number_that_was_set(tmp_path):
     found = launched(tmp_path, set="train.num_gpus=3")
     assert at(found, "train.gpu_ids") == [0, 1, 2]
+
+
+def test_nodes_count_as_gpus_do_when_a_batch_is_too_large(tmp_path):
+    dino = {"skill_dir": str(skills_dir() / "tao-train-dino"), "gpus": 1, "nodes": 2}
+    asked = settings(tmp_path, **dino, set="dataset.batch_size=1")
+    known, data = skill.load(asked["skill_dir"]), tmp_path
+    split = (dataset.inspect(data / "train"),), (dataset.inspect(data / "val"),)
+    found = launch.training(known, asked, Data(*split))
+    assert (at(found, "train.num_nodes"), origin(found, "train.num_nodes")) == (2, "flag")
+    assert launch.devices(known.facts, found.spec) == 2
+    with pytest.raises(UsageError, match=r"dataset\.batch_size 2 on 2 GPU\(s\) is more than the 3 images"):
+        launch.training(known, settings(tmp_path, **dino, set="dataset.batch_size=2"), Data(*split))
 
 
 # The metric

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
+import tarfile
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,12 @@ import pytest
 from tao_automl import plan as plans
 from tao_automl.errors import AutoMLError, SkillError, UsageError
 from tao_automl.execution.job import JobSpec
+from tao_automl.layout import skills_dir
 from tao_automl.tao import keypath
 from tao_automl.tao import spec as spec_file
 from tests.fakes.tiny import NOW, SKILL, plan, settings
+
+DINO = skills_dir() / "tao-train-dino"
 
 
 @pytest.fixture
@@ -88,7 +93,7 @@ def test_what_was_set_is_the_centre_of_the_search(tmp_path):
 
 
 def test_a_job_is_the_action_with_its_spec_in_a_folder_of_its_own(tmp_path):
-    made = plan(tmp_path, gpus=2)
+    made = plan(tmp_path, gpus=2, node_gpus=2)
     job = plans.trial_job(made, 12, 3)
     assert job.id == "s-0012-3"
     assert job.folder == made.paths.attempt(12, 3).folder
@@ -110,6 +115,112 @@ def test_what_is_written_is_enough_to_run_the_job_by_hand(tmp_path):
     assert f"exec tiny train -e '{paths.spec}'" in paths.run_sh.read_text()
     assert os.access(paths.run_sh, os.X_OK)
     assert sorted(path.name for path in paths.folder.iterdir()) == ["job.json", "run.sh", "spec.yaml"]
+
+
+# GPUs, nodes and containers
+
+
+def test_one_gpu_more_than_this_machine_has_is_refused_with_both_numbers(tmp_path):
+    assert plan(tmp_path, gpus=2, node_gpus=2).gpus == 2
+    error = refused(tmp_path, gpus=3, node_gpus=2, set="dataset.batch_size=1")
+    assert (error.exit_code, error.code) == (3, "no-such-node")
+    assert "3 GPUs" in error.message
+    assert "has 2" in error.message
+    assert "--gpus 2" in error.tip
+    assert plan(tmp_path, gpus=3, node_gpus=2, address="box:6379").gpus_here is None
+
+
+@pytest.mark.parametrize(
+    ("gpus", "node_gpus", "parallel"), [(1, 4, 4), (2, 5, 2), (3, 3, 1), (0.5, 2, 4), (0.3, 2, 6), (0.1, 1, 10)]
+)
+def test_as_many_trials_run_at_a_time_as_the_gpus_hold(tmp_path, gpus, node_gpus, parallel):
+    flags = {"gpus": gpus, "node_gpus": node_gpus, "trials": 20}
+    assert plan(tmp_path, **flags).parallel == parallel
+    assert plan(tmp_path, **flags, parallel=1).parallel == 1
+    assert plan(tmp_path, **flags, address="box:6379").parallel == 1
+
+
+def test_containers_share_a_gpu_only_if_asked_to(tmp_path):
+    flags = {"gpus": 0.5, "node_gpus": 1, "runtime": "docker"}
+    error = refused(tmp_path, **flags)
+    assert (error.exit_code, error.code) == (2, "shared-gpu")
+    assert "--share-gpus on" in error.tip
+    assert plan(tmp_path, **flags, share_gpus="on").parallel == 2
+    assert plan(tmp_path, **{**flags, "runtime": "process"}).gpus == 0.5
+
+
+def test_a_trial_on_several_nodes_needs_a_cluster_and_a_key(tmp_path):
+    flags = {"skill_dir": str(DINO), "nodes": 2, "set": "dataset.batch_size=1"}
+    assert "2 nodes, and this machine is one" in refused(tmp_path, **flags).message
+    made = plan(tmp_path, **flags, address="box:6379")
+    assert (made.nodes, plans.trial_job(made, 0, 1).nodes) == (2, 2)
+    assert keypath.get(made.launch.spec, "train.num_nodes") == 2
+    error = refused(tmp_path, nodes=2, address="box:6379")
+    assert error.message == "--nodes: this model has no such key"
+    assert "whole GPUs" in refused(tmp_path, **flags, address="box:6379", gpus=0.5).message
+
+
+def test_the_job_carries_what_was_asked_for_containers(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hidden")
+    made = plan(
+        tmp_path,
+        image="mine:2",
+        image_policy="never",
+        shm_size="1 GiB",
+        network="none",
+        env=["HF_TOKEN", "NCCL_DEBUG=INFO"],
+    )
+    job = plans.trial_job(made, 12, 3)
+    assert (job.study, job.trial, job.attempt) == (f"s@{made.studies.folder}", 12, 3)
+    assert (job.image, job.image_policy, job.network, job.shm_bytes) == ("mine:2", "never", "none", 2**30)
+    assert (job.env, job.secrets) == ({"NCCL_DEBUG": "INFO"}, ("HF_TOKEN",))
+    assert "hidden" not in job.to_json()
+    assert made.room(1).secrets == {"HF_TOKEN": "hidden"}
+    assert "hidden" not in repr(made.room(1))
+
+
+def test_a_secret_without_a_value_is_refused_before_anything_starts(tmp_path, monkeypatch):
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    error = refused(tmp_path, env="HF_TOKEN")
+    assert (error.exit_code, error.code) == (2, "secret-missing")
+    assert plans.known(settings(tmp_path, env="HF_TOKEN"), NOW).name == "s"
+
+
+def test_another_image_stands_for_that_of_the_training_only(tmp_path, own_skill):
+    made = plan(tmp_path, skill_dir=str(own_skill), image="mine:2")
+    train = made.skill.actions["train"]
+    assert made.image(train) == "mine:2"
+    assert made.image(dataclasses.replace(train, image="deploy:1")) == "deploy:1"
+
+
+def test_a_container_sees_the_data_and_what_the_user_mounts(tmp_path):
+    (tmp_path / "cache").mkdir()
+    made = dataclasses.replace(plan(tmp_path, mount=f"{tmp_path}/cache:/cache:rw"), runtime="docker")
+    seen = {mount.container: (mount.host, mount.read_only) for mount in plans.trial_job(made, 0, 1).mounts}
+    own = [tmp_path / split / name for split in ("train", "val") for name in ("images", "annotations.json")]
+    assert seen == {"/cache": (f"{tmp_path}/cache", False), **{str(path): (str(path), True) for path in own}}
+    assert plans.trial_job(plan(tmp_path), 0, 1).mounts == ()
+
+
+def test_the_folder_of_an_archive_is_seen_before_it_is_unpacked(tmp_path):
+    asked = settings(tmp_path)
+    images = tmp_path / "train" / "images"
+    with tarfile.open(tmp_path / "train" / "images.tar.gz", "w:gz") as archive:
+        archive.add(images, "images")
+    shutil.rmtree(images)
+    made = dataclasses.replace(plans.prepare(asked, NOW), runtime="docker")
+    before = plans.trial_job(made, 0, 1)
+    unpacked = made.studies.unpacked(made.data.train[0].images) / "images"
+    assert str(unpacked) in {mount.host for mount in before.mounts}
+    unpacked.mkdir(parents=True)
+    assert plans.trial_job(made, 0, 1) == before
+
+
+def test_the_jobs_of_trials_are_told_from_others_by_their_id():
+    assert plans.is_trial_job(plans.job_id("s", 12, 3), "s")
+    assert plans.is_trial_job(plans.job_id("s-1", 12345, 1), "s-1")
+    others = ("s-export-001", "s-0012-3-node1", "t-0012-3", "s-1-0012-3", "s")
+    assert not any(plans.is_trial_job(identity, "s") for identity in others)
 
 
 # The search

@@ -44,6 +44,18 @@ EVERYTHING: dict[str, Any] = {
     "automl_policy": "off",
     "keep_checkpoints": "all",
     "min_free": "2 GB",
+    "nodes": 2,
+    "node_gpus": 8,
+    "share_gpus": "on",
+    "node_grace": "90s",
+    "trial_timeout": "2h",
+    "hang_timeout": "15m",
+    "image": "registry.example/tiny:2",
+    "image_policy": "never",
+    "shm_size": "8 GiB",
+    "network": "host",
+    "env": {"NCCL_DEBUG": "INFO", "HF_TOKEN": None},
+    "mount": ["/cache:/root/.cache:rw", "/weights"],
 }
 
 

@@ -174,12 +174,21 @@ def test_an_epoch_whose_metric_is_nan_has_no_value(bench):
     assert made.trials[0].value == 0.2
 
 
-def test_a_training_without_the_metric_has_failed(bench):
+def test_a_training_whose_metric_is_never_a_number_has_diverged(bench):
     made = bench(Script([math.nan, None, math.nan]), trials=1)
+    made.run()
+    assert made.states == ["PRUNED"]
+    assert made.trials[0].user_attrs[attributes.REASON] == "diverged"
+    assert made.trials[0].constraints == {"feasible": 1.0}
+    assert not made.plan.paths.best.exists()
+
+
+def test_a_training_without_the_metric_has_failed(bench):
+    made = bench(Script([None, None, None]), trials=1)
     outcome = made.run()
     assert made.states == ["FAIL"]
     assert made.trials[0].user_attrs[attributes.REASON] == "no_metric"
-    assert made.trials[0].user_attrs[attributes.DETAIL] == "no epoch reported val_mAP50"
+    assert made.trials[0].user_attrs[attributes.DETAIL].startswith("no epoch reported val_mAP50")
     assert outcome.reason == "the budget of 1 trial is used"
     assert not made.plan.paths.best.exists()
 
@@ -368,12 +377,14 @@ def test_failures_in_a_row_end_the_study(bench):
 
 
 def test_trials_that_end_before_their_time_count_as_failures(bench):
-    made = bench(Script([0.1], finishes=False), trials=9, max_failures=3)
+    early = Script([0.1], finishes=False)
+    made = bench(by_trial(GOOD, early), trials=9, max_failures=3)
     assert made.run().reason == "3 trials failed in a row"
+    assert made.states == ["COMPLETE", "FAIL", "FAIL", "FAIL"]
 
 
 def test_when_the_time_is_up_the_active_trials_finish(bench):
-    made = bench(Script([0.1, 0.2, 0.3], epoch_s=3600.0), trials=9, parallel=2, time="1h")
+    made = bench(Script([0.1, 0.2, 0.3], epoch_s=3600.0), trials=9, parallel=2, time="1h", hang_timeout="2h")
     outcome = made.run(step_s=600.0)
     assert (outcome.reason, outcome.interrupted) == ("the budget of 1 h is used", False)
     assert made.states == ["COMPLETE", "COMPLETE"]
@@ -508,7 +519,7 @@ def test_a_trial_whose_machine_died_gets_a_new_attempt(bench):
     made.run()
     assert made.states == ["COMPLETE"] * 2
     assert sorted(made.machines.jobs) == ["s-0000-1", "s-0000-2", "s-0001-1"]
-    assert [event["attempt"] for event in made.events("trial_lost")] == [1]
+    assert [(event["attempt"], event["reason"]) for event in made.events("trial_retried")] == [(1, "lost")]
 
 
 def test_a_trial_whose_jobs_are_always_lost_fails(bench):
@@ -516,7 +527,7 @@ def test_a_trial_whose_jobs_are_always_lost_fails(bench):
     made.run()
     assert made.states == ["FAIL", "COMPLETE"]
     assert sorted(made.machines.jobs) == ["s-0000-1", "s-0000-2", "s-0000-3", "s-0001-1"]
-    assert made.trials[0].user_attrs[attributes.REASON] == "interrupted"
+    assert made.trials[0].user_attrs[attributes.REASON] == "lost"
     assert attributes.EXIT_CODE in made.trials[0].user_attrs
 
 

@@ -23,7 +23,7 @@ from tests.fakes.tiny import Bench, plan
 GOOD = Script([0.3, 0.5, 0.4, 0.6])
 SCRIPTS = [
     GOOD,
-    Script([0.9], exit_code=1, finishes=False),
+    Script([0.9, 0.9, 0.9, 0.9], exit_code=1, finishes=False),
     Script([0.3, 0.5, 0.8, 0.6]),
     GOOD,
     Script([0.1, 0.1, 0.1, 0.1], stop_s=3.0),
@@ -42,7 +42,7 @@ _numbers = itertools.count()
 
 
 def study(folder: Path, trials: int = len(SCRIPTS)) -> Bench:
-    """Five trials, two at a time: one fails, one is the best, one is so poor that it is pruned."""
+    """Five trials, two at a time: one fails twice, one is the best, one is so poor that it is pruned."""
     made = plan(
         folder,
         studies_dir=str(folder / str(next(_numbers))),
@@ -85,6 +85,7 @@ def assert_as_if_nothing_had_happened(bench: Bench, attempts: int = 1) -> None:
     assert bench.machines.most_at_once <= 2
     started = Counter(name.rsplit("-", 1)[0] for name in bench.machines.jobs)
     assert set(started) == {f"s-{number:04d}" for number in range(len(SCRIPTS))}
+    assert started.pop("s-0001") <= attempts + 1, "a failure that nothing explains is tried once more"
     assert max(started.values()) <= attempts
     _assert_files(bench)
 

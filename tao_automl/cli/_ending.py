@@ -27,7 +27,7 @@ def finish(console: Console, where: report.Where, name: str, outcome: Outcome, *
         console.out(*lines(study, outcome, console.width, unicode=console.unicode))
     if outcome.interrupted:
         return INTERRUPTED
-    return NO_RESULT if study.winner is None else 0
+    return NO_RESULT if outcome.aborted or study.winner is None else 0
 
 
 def lines(study: Study, outcome: Outcome, width: int, *, unicode: bool) -> list[str | Text]:
@@ -43,6 +43,8 @@ def lines(study: Study, outcome: Outcome, width: int, *, unicode: bool) -> list[
     out.append("")
     if outcome.interrupted:
         out.append(f"Next: tao-automl resume {study.name}")
+    elif outcome.aborted:
+        out.append(f"Next: put that right, then tao-automl resume {study.name}")
     elif study.winner is not None:
         out.append(_best.next_step(study))
     return out if out[-1] else out[:-1]
@@ -58,7 +60,7 @@ def _top(study: Study) -> list[_trials.Row]:
 
 
 def _failure(study: Study) -> list[str]:
-    failed = [trial for trial in study.trials if trial.state == "FAIL"]
+    failed = [trial for trial in study.trials if trial.reason is not None]
     if not failed:
         return ["No trial has a result."]
     first = failed[0]

@@ -26,7 +26,7 @@ from tao_automl.events import Event, Listener
 
 HINT = "Ctrl-C: start no more, finish the active ones. Twice: kill them. Either way 'resume' goes on."
 REFRESHES_PER_S = 4.0
-FRAME_LINES = 7  # header, footer and the blank lines around the table
+FRAME_LINES = 7  # header, footer and the blank lines around the table; a notice is one more
 PARAMETERS = 3
 
 
@@ -42,12 +42,16 @@ class Board:
         self.best: tuple[int, float] | None = None
         self.params: list[str] = []
         self.stopping = ""
+        self.notice = ""  # the last thing said of a node, not of a trial
+        self._waits: dict[int, str] = {}
+        self._retried: dict[int, str] = {}
         self._rows = {row.number: row for row in rows}
         self._since: dict[int, datetime] = {}
 
     def apply(self, event: Event) -> None:
         """Take in one event; kinds that say nothing about the table are passed over."""
         kind = event["event"]
+        self._waits.pop(event.get("trial", -1), None)
         if kind in ("study_started", "study_resumed"):
             self._start(event)
         elif kind in ("trial_started", "trial_attached"):
@@ -62,6 +66,12 @@ class Board:
             self.best = (event["trial"], event["value"])
         elif kind == "study_stopping":
             self.stopping = event["reason"]
+        elif kind == "trial_waiting":
+            self._waits[event["trial"]] = event["detail"]
+        elif kind == "trial_retried":
+            self._retried[event["trial"]] = event["reason"]
+        elif kind in ("preparing", "gpu_quarantined", "orphan_stopped"):
+            self.notice = sentence(event)
 
     def rows(self, now: datetime) -> list[Row]:
         """The active trials, newest first, then the finished ones, newest first."""
@@ -84,7 +94,8 @@ class Board:
     def _begin(self, event: Event) -> None:
         number, attempt = event["trial"], event.get("attempt", 1)
         notes = ["defaults"] if number == 0 else []
-        notes += [f"attempt {attempt}"] if attempt > 1 else []
+        cause = f" after {self._retried[number]}" if number in self._retried else ""
+        notes += [f"attempt {attempt}{cause}"] if attempt > 1 else []
         self._since[number] = _time(event)
         self._rows[number] = Row(number, "STARTING", epochs=self.epochs, params=event["params"], note=", ".join(notes))
         self.params = _words.most_varied([row.params for row in self._rows.values()], PARAMETERS)
@@ -97,8 +108,7 @@ class Board:
     def _finish(self, event: Event) -> None:
         number = event["trial"]
         row = self._rows.get(number, Row(number, "RUNNING", epochs=self.epochs))
-        failed = event["state"] == "FAIL"
-        notes = [part for part in (row.note, event.get("reason", "") if failed else "") if part]
+        notes = [part for part in (row.note, _cause(event)) if part]
         done = self.epochs if event["state"] == "COMPLETE" and self.epochs else row.done
         self._since.pop(number, None)
         self._change(
@@ -121,6 +131,8 @@ class Board:
         note = row.note
         if self.best is not None and self.best[0] == row.number:
             note = f"best, {note}" if note else "best"
+        if row.number in self._waits:
+            note = ", ".join(part for part in (note, f"waits: {self._waits[row.number]}") if part)
         return dataclasses.replace(row, time_s=time_s, note=note)
 
 
@@ -128,17 +140,18 @@ def screen(board: Board, now: datetime, width: int, height: int, *, unicode: boo
     """The live table as lines; it has at most `height` of them, unless more trials are active."""
     rows = board.rows(now)
     active = sum(row.is_active for row in rows)
-    rows = rows[: max(active, height - FRAME_LINES)]
+    rows = rows[: max(active, height - FRAME_LINES - bool(board.notice))]
     elapsed = (now - board.started_at).total_seconds() if board.started_at else 0.0
     finished = sum(number for state, number in board.counts.items() if state != "RUNNING")
     right = f"{finished} of {board.trials} trials  {_words.duration(elapsed)}"
     space = max(2, width - len(board.title) - len(right))
     header = Text(f"{board.title}{' ' * space}{right}", style="bold")
     if not rows:
-        return [header, Text(""), Text("starting the first trial", style="dim")]
+        return [header, Text(""), Text(board.notice or "starting the first trial", style="dim")]
     table = _trials.table(rows, board.metric, board.params, unicode=unicode)
     hint = Text(board.stopping or HINT, style="dim" if not board.stopping else "yellow")
-    return [header, Text(""), *table.lines(width), Text(""), Text(_footer(board)), hint]
+    notice = [Text(board.notice, style="dim")] if board.notice else []
+    return [header, Text(""), *table.lines(width), Text(""), Text(_footer(board)), *notice, hint]
 
 
 def _footer(board: Board) -> str:
@@ -179,7 +192,7 @@ class LiveTable:
 
     def _render(self) -> Group:
         if not self._board.title:
-            return Group(Text("starting", style="dim"))
+            return Group(Text(self._board.notice or "starting", style="dim"))
         with self._lock:
             lines = screen(
                 self._board,
@@ -226,22 +239,44 @@ def sentence(event: Event) -> str:
     if kind == "study_finished":
         best = f"; best {measured} (trial {trial})" if trial is not None else "; no trial has a result"
         return f"study {event['study']} ended: {event['reason']}{best}"
+    if kind == "trial_retried":
+        return f"trial {trial} attempt {event['attempt']} failed with {event.get('detail') or event['reason']}"
     return {
         "trial_attached": f"trial {trial} attached: it was started before",
         "trial_stopping": f"trial {trial} is being stopped: {event.get('intent')}",
         "trial_lost": f"trial {trial} was lost with its machine; it is started again",
+        "trial_waiting": f"trial {trial} waits: {event.get('detail')}",
         "study_stopping": str(event.get("reason")),
+        "preparing": f"{_place(event)}{event.get('detail')}",
+        "gpu_quarantined": f"{_place(event)}GPU {_ids(event)} is used no more: {event.get('reason')}",
+        "orphan_stopped": f"{_place(event)}{event.get('job')} was stopped: no trial of the study knows it",
     }.get(kind, "")
+
+
+def _place(event: Event) -> str:
+    return f"{event['node']}: " if event.get("node") else ""
+
+
+def _ids(event: Event) -> str:
+    return ", ".join(map(str, event.get("gpus") or ()))
 
 
 def _end_of_trial(event: Event, measured: str) -> str:
     word = str(_words.state(event["state"]))
     time = _words.duration(event.get("duration_s"))
-    if event["state"] == "FAIL":
+    if cause := _cause(event):
         where = f"tao-automl show {event['study']}/{event['trial']}"
-        return f"trial {event['trial']} failed: {event.get('reason')}; {where}"
+        return f"trial {event['trial']} {word}: {cause}; {where}"
     said = [measured] if event.get("value") is not None else []
     return f"trial {event['trial']} {word}: {', '.join([*said, time] if time else said)}"
+
+
+def _cause(event: Event) -> str:
+    """Why a trial ended, where its state does not say it: also of one that was given up as infeasible."""
+    reason = str(event.get("reason"))
+    if event["state"] == "FAIL":
+        return reason
+    return reason if event["state"] == "PRUNED" and reason not in ("None", "pruned") else ""
 
 
 @contextmanager

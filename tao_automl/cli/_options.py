@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tao_automl.config import KEYS, Key, Layer, Settings, environment, resolve
+from tao_automl.config import KEYS, Key, Layer, Settings, environment, resolve, seconds, size_bytes
 from tao_automl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,10 +18,13 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Model and data": ("model", "skill_dir", "name", "train_data", "val_data", "num_classes"),
-    "Budget": ("trials", "time", "max_failures", "parallel", "epochs", "gpus"),
+    "Budget": ("trials", "time", "max_failures", "parallel", "epochs"),
     "Search": ("metric", "direction", "algorithm", "pruner", "seed", "automl_policy"),
     "Keys of the spec": ("set", "search", "keep"),
     "Where": ("runtime", "platform", "address", "storage", "studies_dir"),
+    "GPUs and nodes": ("gpus", "nodes", "node_gpus", "share_gpus"),
+    "Jobs": ("image", "image_policy", "shm_size", "network", "env", "mount"),
+    "Clocks": ("trial_timeout", "hang_timeout", "node_grace"),
     "Disk": ("keep_checkpoints", "min_free"),
 }
 PLACES = ("studies_dir", "storage")
@@ -58,7 +61,7 @@ def keys(names: Iterable[str]) -> Callable[[Decorated], Decorated]:
 
 
 def _option(key: Key) -> Callable[[Decorated], Decorated]:
-    default = "" if key.default is None else f"  [default: {_shown(key.default)}]"
+    default = "" if key.default is None else f"  [default: {_shown(key)}]"
     return click.option(
         key.flag,
         key.name,
@@ -68,8 +71,12 @@ def _option(key: Key) -> Callable[[Decorated], Decorated]:
     )
 
 
-def _shown(default: Any) -> str:
-    return "500 MiB" if default == 500 * 2**20 else str(default)
+def _shown(key: Key) -> str:
+    """A default with its unit."""
+    if key.read is size_bytes:
+        unit, name = (2**30, "GiB") if key.default % 2**30 == 0 else (2**20, "MiB")
+        return f"{key.default // unit} {name}"
+    return f"{key.default / 60:g}m" if key.read is seconds else str(key.default)
 
 
 def file_option(function: Decorated) -> Decorated:
@@ -114,7 +121,7 @@ def settings(flags: Mapping[str, Any], file: str | None) -> Settings:
 
 def changes(flags: Mapping[str, Any]) -> dict[str, Any]:
     """What `resume` was asked to change. Only flags count: what a study was started with is frozen."""
-    named = {name: value for name, value in flags.items() if value is not None}
+    named = {name: value for name, value in flags.items() if value not in (None, ())}
     resolved = resolve([Layer("flag", named)])
     return {name: resolved[name] for name in named}
 

@@ -14,7 +14,7 @@ from tao_automl.cli import _space, _words
 from tao_automl.cli._tables import Column, Table, facts
 from tao_automl.config import KEYS
 from tao_automl.execution import runtimes
-from tao_automl.execution.job import JobSpec
+from tao_automl.execution.job import JobSpec, Mount
 from tao_automl.plan import Plan
 from tao_automl.studyfile import shown_value
 from tao_automl.tao import spec
@@ -29,10 +29,10 @@ def notice(plan: Plan) -> str | None:
         return (
             "No data is named: the stand-in trainer runs on the CPU with synthetic shapes, "
             "not a TAO container.\n"
-            "Real data and TAO: --train-data DIR --val-data DIR --runtime process"
+            "Real data and TAO: --train-data DIR --val-data DIR --runtime docker --gpus 1"
         )
     if plan.runtime == "standin":
-        return "The stand-in trainer runs on the CPU, not a TAO container: --runtime process runs TAO's command."
+        return "The stand-in trainer runs on the CPU, not a TAO container: --runtime docker runs that."
     return None
 
 
@@ -44,7 +44,7 @@ def lines(plan: Plan, width: int) -> list[Text]:
         Text("  " + shlex.join(command(job))),
         Text(f"  in {_words.path(job.folder)}"),
     ]
-    return [*facts(_facts(plan)), *record(plan, width), Text(""), *first]
+    return [*facts([*_facts(plan, job), *_container(job)]), *record(plan, width), Text(""), *first]
 
 
 def command(job: JobSpec) -> tuple[str, ...]:
@@ -52,13 +52,13 @@ def command(job: JobSpec) -> tuple[str, ...]:
     return runtimes.by_name(job.runtime).command(job)
 
 
-def _facts(plan: Plan) -> list[tuple[str, str]]:
+def _facts(plan: Plan, job: JobSpec) -> list[tuple[str, str]]:
     settings, metric = plan.settings, plan.metric
     searched = len(plan.space.parameters)
     search = f"{_words.count(searched, 'parameter')}, {settings['algorithm']}, seed {settings['seed']}"
     return [
         ("Study", f"{plan.name} (new)"),
-        ("Model", f"{plan.skill.model}, {plan.skill.actions['train'].image}"),
+        ("Model", f"{plan.skill.model}, {job.image}"),
         ("Data", "\n".join(_data(plan)) or "named by --set"),
         ("Goal", f"{metric.direction.value} {metric.name}"),
         ("Search", f"{search}; trial 0 is the model's defaults" if searched else "none: one plain training"),
@@ -87,8 +87,28 @@ def _budget(plan: Plan) -> str:
 
 def _runtime(plan: Plan) -> str:
     where = plan.settings["address"] or "Ray on this machine"
-    gpus = f", {_words.count(plan.gpus, 'GPU')} each" if plan.gpus else ", no GPU"
+    nodes = f" on each of {plan.nodes} nodes" if plan.nodes > 1 else " each"
+    gpus = f", {_gpus(plan.gpus)}{nodes}" if plan.gpus else ", no GPU"
     return f"{plan.runtime}, {where}{gpus}"
+
+
+def _gpus(count: float) -> str:
+    return f"{count:g} of a GPU" if 0 < count < 1 else _words.count(int(count), "GPU")
+
+
+def _container(job: JobSpec) -> list[tuple[str, str]]:
+    """What is special about a job in a container."""
+    if job.runtime != plans.CONTAINERS:
+        return []
+    shm = f", {_words.size(job.shm_bytes)} of shared memory" if job.shm_bytes else ""
+    network = f", network {job.network}" if job.network else ""
+    seen = [f"{_words.path(job.folder)} (rw)", *map(_mount, job.mounts)]
+    return [("Container", f"image pulled: {job.image_policy}{shm}{network}"), ("Sees", "\n".join(seen))]
+
+
+def _mount(mount: Mount) -> str:
+    there = f" at {mount.container}" if mount.container != mount.host else ""
+    return f"{mount.host}{there}" + ("" if mount.read_only else " (rw)")
 
 
 def _kept(keep: int | str) -> str:
@@ -147,6 +167,7 @@ def document(plan: Plan) -> dict[str, Any]:
         "parallel": plan.parallel,
         "epochs": plan.epochs,
         "gpus": plan.gpus,
+        "nodes": plan.nodes,
         "settings": {
             name: {"value": shown_value(name, settings[name]), "origin": settings.origin(name)}
             for name in KEYS

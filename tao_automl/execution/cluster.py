@@ -1,41 +1,44 @@
-"""Places jobs on nodes. The only file that knows Ray.
-
-A watcher is an actor that holds the resources of one slot for as long as the cluster is open, and starts,
-watches and stops one job after another on its node. Ray places the watchers; the jobs are no children of
-Ray's and go on when it ends.
-"""
+"""Places jobs on nodes: slots, each with a watcher on one node, or on several for a job of several nodes."""
 
 from __future__ import annotations
 
-import math
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+import re
+import shutil
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
-from tao_automl.errors import AutoMLError, PlatformError
-from tao_automl.execution import orphans, runtimes
-from tao_automl.execution.job import JobSpec, JobStatus, Phase
+from tao_automl.errors import PlatformError
+from tao_automl.execution import runtimes, watcher
+from tao_automl.execution.grid import Grid, Node, Place
+from tao_automl.execution.job import JobSpec, JobStatus, Mount, Phase
+from tao_automl.execution.seat import Needs, Seat
 
 STATUS_TIMEOUT_S = 0.5
-OBJECT_STORE_BYTES = 80 * 2**20  # nothing is put into it, and Ray accepts no less than 75 MiB
+SURVEY_TIMEOUT_S = 60.0
+LEAVE_TIMEOUT_S = 10.0  # for what runtimes keep of told jobs to be removed
+FIRST_PORT, PORTS = 20000, 10000  # where the ranks of a job meet
 
-# Ray reads these when it is imported and when its processes start: no usage reports, no metrics, no idle workers.
-_QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_enable_metrics_collection": "0",
-    "RAY_prestart_worker_first_driver": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS": "0",
-}
+Say = Callable[[str, str], None]  # node, what it is doing
 
 
 class Cluster(Protocol):
     """What a tuner needs of a place where jobs run."""
+
+    def prepare(self, job: JobSpec, token: Path | None, say: Say) -> None:
+        """Get each node ready for jobs like this one."""
+        ...
+
+    def survey(self) -> dict[str, JobStatus]:
+        """The jobs of the study on all nodes, running or ended, whoever started them."""
+        ...
+
+    def end(self, job_id: str) -> None:
+        """End a job that the survey found and nobody waits for, and forget it."""
+        ...
 
     def submit(self, job: JobSpec) -> None:
         """Start a job, or attach to it: the same id twice is once."""
@@ -54,7 +57,7 @@ class Cluster(Protocol):
         ...
 
     def release(self, job_id: str) -> None:
-        """The job is over and known to be: its slot is free."""
+        """The job is over and known to be: its slot is free, and its runtime may forget it."""
         ...
 
     def close(self) -> None:
@@ -62,216 +65,301 @@ class Cluster(Protocol):
         ...
 
 
-class Watcher:
-    """Lives on the node of its job, as a Ray actor. Returns a status, or the error as (message, tip)."""
+@dataclass(frozen=True)
+class Room:
+    """What a study asks of a cluster.
 
-    def __init__(self) -> None:
-        self._job: JobSpec | None = None
-
-    def watch(self, text: str) -> JobStatus | tuple[str, str]:
-        """Take over a job and start it; the answer is that of `poll`."""
-        self._job = JobSpec.from_json(text)
-        return self.poll()
-
-    def poll(self) -> JobStatus | tuple[str, str]:
-        """Start the job if nobody has, and say where it is."""
-        if self._job is None:
-            return ("a watcher was asked about a job that it does not have", "")
-        try:
-            return runtimes.by_name(self._job.runtime).attach_or_start(self._job)
-        except AutoMLError as error:
-            return (error.message, error.tip)
-
-    def stop(self, grace_s: float) -> None:
-        if self._job is not None:
-            runtimes.by_name(self._job.runtime).stop(self._job, grace_s)
-
-
-@dataclass
-class _Slot:
-    """One watcher, the job it has, its last answer, and the question that it has not answered yet.
-
-    `grace_s` is set once the job is to be stopped: a watcher that takes over is told again.
+    `address` is that of a standing cluster; None starts Ray here, for as long as this process lives, with
+    `node_gpus` GPUs (None: what Ray finds). `cpus`, `gpus` and `nodes` are of one job, `slots` are jobs at a time.
     """
 
-    actor: Any
-    job: JobSpec | None = None
-    last: JobStatus | None = None
-    asked: Any = None
-    grace_s: float | None = None
+    study: str
+    runtime: str
+    slots: int = 1
+    cpus: float = 1.0
+    gpus: float = 0
+    nodes: int = 1
+    address: str | None = None
+    node_gpus: float | None = None
+    node_grace_s: float = 300.0
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def take(self, job: JobSpec | None) -> None:
-        self.job, self.last, self.asked, self.grace_s = job, None, None, None
+
+class _Slot:
+    """One job at a time, on as many nodes as it needs: the first seat has rank 0."""
+
+    def __init__(self, seats: Sequence[Seat]) -> None:
+        self.seats = tuple(seats)
+        self.job: JobSpec | None = None
+
+    def ready(self) -> bool:
+        return all(seat.ready() for seat in self.seats)
+
+    def hosts(self) -> set[str]:
+        return {seat.node.host for seat in self.seats if seat.node is not None}
+
+    def take(self, job: JobSpec, secrets: Mapping[str, str]) -> None:
+        self.job = job
+        for rank, seat in enumerate(self.seats):
+            seat.take(job if len(self.seats) == 1 else _rank(job, rank, self.seats[0].node), secrets)
+
+    def stop(self, grace_s: float) -> None:
+        for seat in self.seats:
+            seat.stop(grace_s)
+
+    def leave(self) -> None:
+        self.job = None
+        for seat in self.seats:
+            seat.leave()
+
+    def status(self, job: JobSpec) -> JobStatus:
+        """That of rank 0, once all have ended; one that fails or is first to be lost ends the others."""
+        each = [seat.status() for seat in self.seats]
+        if len(each) == 1:
+            return each[0]
+        over = [status for status in each if status.phase is Phase.EXITED]
+        bad = [status for status in over if status.exit_code != 0]
+        failed = min(bad, key=lambda status: status.ended_at_s or 0.0, default=None)  # the others followed
+        if len(over) < len(each):
+            if failed or each[0] in over:
+                for seat, status in zip(self.seats, each, strict=True):
+                    if status.phase is not Phase.EXITED:
+                        seat.stop(0.0)
+            running = next((status for status in each if status.phase is not Phase.EXITED), each[0])
+            return replace(each[0], phase=running.phase, exit_code=None, ended_at_s=None, error=None)
+        if each[0].exit_code == 0:  # the others were told to end when it had
+            return each[0]
+        return replace(failed or each[0], id=job.id, node=each[0].node, gpus=each[0].gpus)
 
 
 class RayCluster:
-    """Ray core: on this machine, or a standing cluster at `address`.
-
-    Args:
-        address: of a standing cluster; None starts Ray here, for as long as this process lives.
-        slots: jobs at a time.
-        cpus, gpus: of one job.
+    """Watchers that Ray has placed, on this machine or on a standing cluster.
 
     Raises:
         PlatformError: Ray does not start or answer, or no node can ever hold one job.
     """
 
-    def __init__(self, address: str | None, slots: int, cpus: float, gpus: int) -> None:
-        self._resources = {"num_cpus": cpus, "num_gpus": gpus}
-        with ExitStack() as opened:
-            if address is None:
-                opened.callback(_end, _guard())
-            self._ray = _start(address, slots, cpus)
-            opened.callback(_shutdown, self._ray)
-            self._check_nodes(cpus, gpus)
-            self._slots = [_Slot(self._watcher()) for _ in range(slots)]
-            self._opened = opened.pop_all()
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._ray = Grid(room.address, room.slots * room.cpus, room.node_gpus)
+        try:
+            _check_nodes(self._ray.nodes(), room)
+            self._slots = [self._slot() for _ in range(room.slots)]
+        except BaseException:
+            self._ray.close()
+            raise
+        self._found: dict[str, Node] = {}
+
+    def prepare(self, job: JobSpec, token: Path | None, say: Say) -> None:
+        """Raises:
+        PlatformError: a node does not see the data or the studies, or cannot get the image; it is named.
+        """
+        nodes = [node for node in self._ray.nodes() if _holds(node, self._room)]
+        if self._room.address is None:
+            runtimes.by_name(job.runtime).prepare(job, lambda text: say(nodes[0].host, text))
+            return
+        seen = str(token) if token else None
+        for node, item in self._ray.stream_each(nodes, watcher.prepare, job.to_json(), seen):
+            if isinstance(item, tuple):
+                raise _problem(node, item)
+            say(node.host, item or "does not answer")
+
+    def survey(self) -> dict[str, JobStatus]:
+        """Raises:
+        PlatformError: a node cannot say what runs there.
+        """
+        room, nodes = self._room, self._ray.nodes()
+        if room.address is None:
+            answers: Mapping[Node, Any] = {nodes[0]: watcher.found(room.runtime, room.study)}
+        else:
+            answers = self._ray.on_each(nodes, watcher.found, room.runtime, room.study, timeout_s=SURVEY_TIMEOUT_S)
+        jobs: dict[str, JobStatus] = {}
+        self._found.clear()
+        for node, found in answers.items():
+            if found and isinstance(found[0], str):
+                if room.gpus and not node.gpus:
+                    continue  # the head of a cluster needs no engine
+                raise _problem(node, found)
+            for status in found:
+                jobs.setdefault(status.id, status)
+                self._found.setdefault(status.id, node)
+        return jobs
+
+    def end(self, job_id: str) -> None:
+        """Raises:
+        PlatformError: the node that has it does not do as it is told.
+        """
+        node = self._found.pop(job_id, None)
+        if node is None:
+            return
+        if self._room.address is None:
+            problem = watcher.end(self._room.runtime, job_id)
+        else:
+            answers = self._ray.on_each([node], watcher.end, self._room.runtime, job_id, timeout_s=SURVEY_TIMEOUT_S)
+            problem = answers.get(node)
+        if problem:
+            raise _problem(node, problem)
 
     def submit(self, job: JobSpec) -> None:
         """Raises:
         RuntimeError: there is no free slot; ask `free` first.
+        PlatformError: every GPU that the job could get is to be avoided.
         """
         if any(slot.job is not None and slot.job.id == job.id for slot in self._slots):
             return
-        slot = next((slot for slot in self._slots if slot.job is None), None)
+        slot = self._choose(job)
         if slot is None:
             raise RuntimeError(f"no slot is free for job {job.id}")
-        slot.take(job)
-        slot.asked = slot.actor.watch.remote(job.to_json())
+        if job.nodes > 1:
+            while not slot.ready():  # the address of rank 0 is part of every rank's environment
+                self._ray.wait([seat.where for seat in slot.seats if seat.node is None], STATUS_TIMEOUT_S)
+        slot.take(job, self._room.secrets)
 
     def status(self, ids: Sequence[str]) -> dict[str, JobStatus]:
         """Raises:
-        PlatformError: a job cannot be started on its node.
+        PlatformError: a job cannot be watched on its node, or Ray does not answer.
         """
         found = {job_id: JobStatus(job_id, Phase.UNKNOWN) for job_id in ids}
         slots = [slot for slot in self._slots if slot.job is not None and slot.job.id in found]
-        for slot in slots:
-            slot.asked = slot.asked or slot.actor.poll.remote()
-        if slots:
-            questions = [slot.asked for slot in slots]
-            self._ray.wait(questions, num_returns=len(questions), timeout=STATUS_TIMEOUT_S)
+        self._ray.wait([seat.ask() for slot in slots for seat in slot.seats], STATUS_TIMEOUT_S)
         for slot in slots:
             if slot.job is not None:
-                found[slot.job.id] = self._answer(slot, slot.job)
+                found[slot.job.id] = slot.status(slot.job)
         return found
 
     def cancel(self, job_id: str, grace_s: float) -> None:
         for slot in self._slots:
             if slot.job is not None and slot.job.id == job_id:
-                slot.grace_s = grace_s
-                slot.actor.stop.remote(grace_s)
+                slot.stop(grace_s)
 
     def free(self) -> int:
-        return sum(slot.job is None for slot in self._slots)
+        """On a standing cluster, a slot whose watcher Ray has not placed yet is not free."""
+        free = [slot for slot in self._slots if slot.job is None]
+        return len(free) if self._room.address is None else sum(slot.ready() for slot in free)
 
     def release(self, job_id: str) -> None:
         for slot in self._slots:
             if slot.job is not None and slot.job.id == job_id:
-                slot.take(None)
+                slot.leave()
 
     def close(self) -> None:
-        self._opened.close()
+        leaving = [seat.leaving for slot in self._slots for seat in slot.seats if seat.leaving is not None]
+        with suppress(PlatformError):
+            self._ray.wait(leaving, LEAVE_TIMEOUT_S)
+        self._ray.close()
 
-    def _answer(self, slot: _Slot, job: JobSpec) -> JobStatus:
-        """The answer if it is there, else the last one. A watcher that died is replaced, and attaches."""
-        ready, _ = self._ray.wait([slot.asked], timeout=0)
-        if ready:
-            question, slot.asked = slot.asked, None
-            try:
-                answer = self._ray.get(question)
-            except self._ray.exceptions.RayActorError:
-                slot.actor = self._watcher()
-                slot.asked = slot.actor.watch.remote(job.to_json())
-                if slot.grace_s is not None:
-                    slot.actor.stop.remote(slot.grace_s)
-            else:
-                if not isinstance(answer, JobStatus):
-                    raise PlatformError(answer[0], tip=answer[1])
-                slot.last = answer
-        return slot.last or JobStatus(job.id, Phase.PENDING)
+    def _slot(self) -> _Slot:
+        room = self._room
+        needs = Needs(room.cpus, room.gpus)
+        if room.nodes == 1:
+            return _Slot([Seat(self._ray, needs, Place(), room.node_grace_s)])
+        group = self._ray.spread(room.cpus, room.gpus, room.nodes)
+        places = [Place(group=group, bundle=rank) for rank in range(room.nodes)]
+        return _Slot([Seat(self._ray, needs, place, room.node_grace_s) for place in places])
 
-    def _watcher(self) -> Any:
-        return self._ray.remote(Watcher).options(**self._resources).remote()
-
-    def _check_nodes(self, cpus: float, gpus: int) -> None:
-        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        for name, wanted in (("GPU", gpus), ("CPU", cpus)):
-            most = max((node.get(name, 0) for node in nodes), default=0)
-            if wanted > most:
-                fewer = f"--gpus {most:g}, or " if name == "GPU" else ""
-                raise PlatformError(
-                    f"a trial needs {wanted:g} {name}s, and no node has more than {most:g}",
-                    tip=f"{fewer}--address of a cluster that has them",
-                    code="no-such-node",
-                )
+    def _choose(self, job: JobSpec) -> _Slot | None:
+        """A free slot where the job is already, else one that has nothing it is to avoid."""
+        free = [slot for slot in self._slots if slot.job is None]
+        free.sort(key=lambda slot: not slot.ready())
+        if not free or job.nodes > 1:
+            return free[0] if free else None
+        nodes = self._ray.nodes()
+        home = next((node for node in nodes if node == self._found.get(job.id)), None)
+        if home is not None:
+            return _on(free, home)
+        shunned = _shunned(nodes, job)
+        good = [slot for slot in free if slot.ready() and not slot.hosts() & shunned]
+        if good or not shunned:
+            return good[0] if good else free[0]
+        others = [node for node in nodes if _holds(node, self._room) and node.host not in shunned]
+        return _on(free, max(others, key=lambda node: node.gpus)) if others else free[0]
 
 
-def _guard() -> subprocess.Popen[bytes]:
-    """What ends Ray's leftovers should this process be killed: its stdin ends then."""
-    words = [sys.executable, "-I", "-S", orphans.__file__, str(os.getpgrp())]
-    null = subprocess.DEVNULL
-    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True)
+def _problem(node: Node, problem: watcher.Problem) -> PlatformError:
+    name, (said, tip) = f"node {node.host}", problem
+    here = said.startswith(watcher.THIS_NODE)
+    message = said.replace(watcher.THIS_NODE, name, 1) if here else f"{name}: {said}"
+    return PlatformError(message, tip=tip, code="node")
 
 
-def _end(guard: subprocess.Popen[bytes]) -> None:
-    guard.kill()
-    guard.communicate()
+def _on(free: Sequence[_Slot], node: Node) -> _Slot:
+    """A free slot on a node; one is moved there if none is."""
+    slot = next((slot for slot in free if slot.seats[0].node == node), None)
+    if slot is None:
+        slot = free[0]
+        slot.seats[0].move(node)
+    return slot
 
 
-def _start(address: str | None, slots: int, cpus: float) -> Any:
-    """Import Ray, and start it or connect to it."""
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    import ray
-    from ray._private import worker
+def _shunned(nodes: Iterable[Node], job: JobSpec) -> set[str]:
+    """Hosts that the job is to avoid, or that have too few GPUs which it is not.
 
-    # What Ray calls its errors, e.g. a watcher that died, it prints on stdout whatever log_to_driver says.
-    worker.print_to_stdstream = lambda *_, **__: None
-    local: dict[str, Any] = {
-        "num_cpus": max(1, math.ceil(slots * cpus)),
-        "object_store_memory": OBJECT_STORE_BYTES,
-        "include_dashboard": False,
+    Raises:
+        PlatformError: no host has enough of them.
+    """
+    avoided = [name.partition("/") for name in job.avoid]
+    able = [node for node in nodes if node.gpus >= job.gpus]
+    short = {
+        node.host
+        for node in able
+        if job.gpus and node.gpus - sum(host == node.host and bool(gpu) for host, _, gpu in avoided) < job.gpus
     }
-    said: list[str] = []
-    try:
-        with _silenced(said):
-            ray.init(
-                address=address or "local",
-                log_to_driver=False,
-                logging_level="ERROR",
-                namespace="tao-automl",
-                **({} if address else local),
+    if able and short == {node.host for node in able}:
+        failed = ", ".join(name for name in job.avoid if "/" in name)
+        raise PlatformError(
+            f"no node has {job.gpus:g} GPUs left that work: {failed} failed",
+            tip="have them checked; the study goes on with tao-automl resume",
+            code="no-gpu",
+        )
+    return short | {host for host, _, gpu in avoided if not gpu}
+
+
+def _rank(job: JobSpec, rank: int, first: Node | None) -> JobSpec:
+    """The job of one rank: where the ranks meet, and a spec of its own, which TAO's launcher rewrites."""
+    meeting = {
+        "WORLD_SIZE": str(job.nodes),
+        "NODE_RANK": str(rank),
+        "NUM_GPU_PER_NODE": str(max(1, int(job.gpus))),
+        "MASTER_ADDR": first.address if first else "",
+        "MASTER_PORT": str(FIRST_PORT + zlib.crc32(job.id.encode()) % PORTS),
+    }
+    env = {**job.env, **meeting}
+    if rank == 0:
+        return replace(job, env=env)
+    folder = job.folder / f"node-{rank}"
+    folder.mkdir(exist_ok=True)
+    with suppress(FileNotFoundError):
+        shutil.copyfile(job.folder / "spec.yaml", folder / "spec.yaml")
+    before = str(job.folder / "spec.yaml")
+    command = tuple(part.replace(before, str(folder / "spec.yaml")) for part in job.command)
+    results = Mount(str(job.folder), str(job.folder), read_only=False)
+    mounts = (*job.mounts, results)
+    return replace(job, id=f"{job.id}-node{rank}", folder=folder, command=command, env=env, mounts=mounts)
+
+
+def whole(job_id: str) -> str:
+    """The job that a rank is a part of; a job of one node is whole."""
+    return re.sub(r"-node\d+$", "", job_id)
+
+
+def _holds(node: Node, room: Room) -> bool:
+    return node.cpus >= room.cpus and node.gpus >= room.gpus
+
+
+def _check_nodes(nodes: Sequence[Node], room: Room) -> None:
+    for name, wanted in (("gpus", room.gpus), ("cpus", room.cpus)):
+        most = max((getattr(node, name) for node in nodes), default=0)
+        if wanted > most:
+            fewer = f"--gpus {most:g}, or " if name == "gpus" else ""
+            raise PlatformError(
+                f"a trial needs {wanted:g} {name.upper()[:-1]}s, and no node has more than {most:g}",
+                tip=f"{fewer}--address of a cluster that has them",
+                code="no-such-node",
             )
-    except (ConnectionError, RuntimeError, TimeoutError, ValueError, OSError) as error:
-        where = f"at {address} " if address else ""
-        line = str(error).strip().splitlines() or said or ["no reason given"]
-        tip = "is it running, and of the same version?" if address else "tao-automl doctor checks this machine"
-        raise PlatformError(f"Ray {where}does not start: {line[0]}", tip=tip, code="ray") from None
-    return ray
-
-
-def _shutdown(ray: Any) -> None:
-    with _silenced():
-        ray.shutdown()
-
-
-@contextmanager
-def _silenced(said: list[str] | None = None) -> Iterator[None]:
-    """Keep Ray's console text, which its native code writes too, off the terminal; `said` gets its lines."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as console:
-        before = os.dup(1), os.dup(2)
-        for stream in (1, 2):
-            os.dup2(console.fileno(), stream)
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for stream, kept in zip((1, 2), before, strict=True):
-                os.dup2(kept, stream)
-                os.close(kept)
-            if said is not None:
-                console.seek(0)
-                said += console.read().decode(errors="replace").splitlines()
+    able = sum(_holds(node, room) for node in nodes)
+    if able < room.nodes:
+        raise PlatformError(
+            f"a trial needs {room.nodes} nodes, and {able} can hold a part of it",
+            tip=f"--nodes {max(able, 1)}, or --address of a larger cluster",
+            code="no-such-node",
+        )

@@ -25,8 +25,14 @@ class Mount:
 class JobSpec:
     """What to run and with what. `id` is the idempotency key: submitting it again attaches.
 
-    `folder` (absolute) holds the spec, the log and everything the job leaves. `env` is only what is set for the
-    job, beyond the clean environment that its runtime gives it.
+    `folder` (absolute) holds the spec, the log and everything the job leaves. `study`, `trial` and `attempt` say
+    whose job it is, so that it is found without anything that we remember.
+
+    `env` is only what is set for the job, beyond the clean environment that its runtime gives it; `secrets` are
+    names of variables whose values come with the submission (`Site.secrets`) and are written nowhere.
+
+    `gpus` counts whole devices, or is a share of one below 1. With `nodes` above 1 there is one such job on each
+    of so many nodes. `avoid` names what it must not get, if there is anything else: `host` or `host/gpu`.
     """
 
     id: str
@@ -35,12 +41,20 @@ class JobSpec:
     command: tuple[str, ...]
     folder: Path
     runtime: str
+    study: str = ""
+    trial: int | None = None
+    attempt: int | None = None
     mounts: tuple[Mount, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
-    gpus: int = 0
+    secrets: tuple[str, ...] = ()
+    gpus: float = 0
     cpus: float = 1.0
+    nodes: int = 1
     shm_bytes: int | None = None
     timeout_s: float | None = None
+    image_policy: str = "missing"
+    network: str | None = None
+    avoid: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The content of job.json."""
@@ -55,8 +69,17 @@ class JobSpec:
         values: dict[str, Any] = json.loads(text)
         values["command"] = tuple(values["command"])
         values["mounts"] = tuple(Mount(**mount) for mount in values["mounts"])
+        values["secrets"], values["avoid"] = tuple(values["secrets"]), tuple(values["avoid"])
         values["folder"] = Path(values["folder"])
         return cls(**values)
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a node gives a job: the ids of the GPUs that may be used there, and the values of secrets by name."""
+
+    gpus: tuple[str, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Phase(str, Enum):
@@ -72,7 +95,9 @@ class Phase(str, Enum):
 class JobStatus:
     """What is known of a job. Times are seconds since 1970.
 
-    An exited job without an exit code was lost: its supervisor or its machine died.
+    An exited job without an exit code was lost: its supervisor or its machine died, its container vanished, or
+    it could not be started: then `error` says why. `gpus` are the ids of the devices it has. `waits` is why a
+    pending job has not started, or why nothing new is known of a running one; it is over by itself.
     """
 
     id: str
@@ -82,6 +107,10 @@ class JobStatus:
     ended_at_s: float | None = None
     node: str | None = None
     pid: int | None = None
+    gpus: tuple[str, ...] = ()
+    oom_killed: bool = False
+    error: str | None = None
+    waits: str | None = None
 
 
 def run_sh(job: JobSpec, command: tuple[str, ...]) -> str:

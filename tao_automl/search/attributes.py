@@ -15,6 +15,8 @@ EPOCHS = "epochs"  # of one trial
 MODEL = "model"
 RUNTIME = "runtime"
 TRIALS = "trials"  # the budget
+QUARANTINE = "quarantine"  # faulty GPUs that no trial gets any more, as `host/gpu`
+ABORTED = "aborted"  # why no other trial would run either, one sentence with what helps
 STOP = "stop"  # what `tao-automl stop` asks of the driver: "drain", "now" or None
 
 # Of a trial.
@@ -28,7 +30,12 @@ BEST_VALUE = "best_value"
 CHECKPOINT = "checkpoint"  # path inside the study's folder
 TRAINER_TIME_S = "trainer_time_s"
 NODE = "node"
+GPUS = "gpus"  # ids of the devices it ran on
 VALUES = "values"  # the proposed config: value by path of the spec
 PARKED_S = "parked_s"  # when a cancelled trial had stopped (seconds since 1970); it waits for `resume`
-LOST = "lost"  # attempts whose job was lost with its machine
 FIX = "fix"  # what to do about the reason, one sentence
+RETRIES = "retries"  # attempts that were followed by another: how many by reason
+CHANGED = "changed"  # what ran instead of what was proposed: value by path of the spec
+INFEASIBLE = "infeasible"  # true: this config cannot run; PRUNED in Optuna's words, with a violated constraint
+AVOID = "avoid"  # nodes and GPUs that its next attempt should not get, as `host` or `host/gpu`
+NOT_BEFORE_S = "not_before_s"  # when its next attempt may start (seconds since 1970)

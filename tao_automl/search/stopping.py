@@ -8,7 +8,7 @@ from datetime import datetime
 
 from optuna.trial import FrozenTrial, TrialState
 
-from tao_automl.search.attributes import PARKED_S, REASON
+from tao_automl.search.attributes import INFEASIBLE, PARKED_S, REASON
 
 # An end that the user asked for says nothing about the configuration.
 _BY_THE_USER = "cancelled"
@@ -16,7 +16,10 @@ _BY_THE_USER = "cancelled"
 
 @dataclass(frozen=True)
 class Budget:
-    """What a study may use; None = without limit. `max_failures` counts failed trials in a row."""
+    """What a study may use; None = without limit. `max_failures` counts failed trials in a row.
+
+    A config that cannot run is the search's to learn from, and no failure.
+    """
 
     trials: int | None = None
     time_s: float | None = None
@@ -72,7 +75,10 @@ def _union_s(intervals: Iterable[tuple[datetime, datetime]]) -> float:
 
 
 def _failures_in_a_row(done: Iterable[FrozenTrial]) -> int:
-    judged = [trial for trial in done if trial.user_attrs.get(REASON) != _BY_THE_USER]
+    """Failed trials since the last one that went well. An infeasible one is neither."""
+    judged = [
+        trial for trial in done if trial.user_attrs.get(REASON) != _BY_THE_USER and not trial.user_attrs.get(INFEASIBLE)
+    ]
     judged.sort(key=lambda trial: (trial.datetime_complete or datetime.min, trial.number))
     count = 0
     for trial in reversed(judged):

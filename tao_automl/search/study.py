@@ -26,6 +26,7 @@ from tao_automl.search import algorithms, sqlite
 from tao_automl.search.attributes import (
     ALGORITHM,
     EPOCHS,
+    INFEASIBLE,
     METRIC,
     PRUNER,
     SEED,
@@ -56,6 +57,7 @@ __all__ = [
     "set_trial_attributes",
     "should_prune",
     "tell",
+    "tell_infeasible",
     "trials",
 ]
 
@@ -245,6 +247,28 @@ def tell(study: Study, number: int, state: TrialState, value: float | None = Non
     return True
 
 
+def tell_infeasible(study: Study, number: int, violation: float = 1.0) -> bool:
+    """Finish a trial whose config cannot run; False when it was finished before, which changes nothing.
+
+    Optuna's samplers learn from COMPLETE and PRUNED trials, and rank those with a constraint above 0 behind all
+    others; a trial without constraints counts as feasible. So it is PRUNED with the constraint `violation`,
+    which is larger the further the config is from one that runs.
+
+    Raises:
+        ValueError: a violation that is not above 0, or not finite.
+    """
+    if not (math.isfinite(violation) and violation > 0):
+        raise ValueError(f"trial {number} cannot be infeasible with the violation {violation}")
+    frozen = _trial(study, number)
+    if frozen.state.is_finished():
+        return False
+    set_trial_attributes(study, number, {INFEASIBLE: True})
+    with _storage_errors(study.study_name):
+        # Trial.set_constraint would do, but making a Trial asks the sampler, which stores what it proposes.
+        study._storage.set_trial_system_attr(frozen._trial_id, _CONSTRAINT, float(violation))
+    return tell(study, number, TrialState.PRUNED)
+
+
 def set_trial_attributes(study: Study, number: int, attributes: Mapping[str, Any]) -> None:
     """Store attributes of a running trial; a finished trial can no longer be changed, and is left alone."""
     frozen = _trial(study, number)
@@ -265,6 +289,7 @@ def set_study_attributes(study: Study, attributes: Mapping[str, Any]) -> None:
 
 _START = "start one with `tao-automl run`"
 _ABSENT = object()
+_CONSTRAINT = "constraints:feasible"  # as Trial.set_constraint("feasible", …) stores it
 
 
 def _trial(study: Study, number: int) -> FrozenTrial:

@@ -5,8 +5,9 @@
 
 Like TAO's, it runs the action in a child process and copies its output, handles no SIGTERM, and returns 0 or 1.
 Environment, all optional: STANDIN_EPOCH_S (an epoch takes at least so long), STANDIN_START_S (seconds before
-anything), STANDIN_STEPS (batches an epoch), STANDIN_FAULT (kind@epoch), STANDIN_OOM_LIMIT (batch size times queries),
-STANDIN_CHECKPOINT_BYTES, TELEMETRY_OPT_OUT.
+anything), STANDIN_STEPS (batches an epoch), STANDIN_FAULT (see faults.py), STANDIN_OOM_ABOVE (the largest batch size),
+STANDIN_OOM_LIMIT (batch size times queries), STANDIN_CHECKPOINT_BYTES, TELEMETRY_OPT_OUT; and of TAO's, on several
+nodes, WORLD_SIZE, NODE_RANK and NUM_GPU_PER_NODE.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import time
 from pathlib import Path
 
+from tao_automl.standin import nodes
 from tao_automl.standin.networks import ACTIONS, NETWORKS
 
 TELEMETRY_S = 2.0  # what TAO's report after the run costs a machine that cannot send it
@@ -46,7 +48,7 @@ def main(arguments: list[str]) -> int:
     if not spec.is_file():
         print(f"ERROR: The indicated experiment spec file `{spec}` doesn't exist!", file=sys.stderr)
         return 1
-    _take_over_nodes(spec)
+    nodes.take_over(spec)
     return _launch([asked.network, asked.action, str(spec), *asked.overrides])
 
 
@@ -72,22 +74,6 @@ def _launch(order: list[str]) -> int:
         print("Telemetry data couldn't be sent, but the command ran successfully.")
     print(f"Execution status: {'PASS' if code == 0 else 'FAIL'}", flush=True)
     return 0 if code == 0 else 1
-
-
-def _take_over_nodes(path: Path) -> None:
-    """A WORLD_SIZE, which is TAO's number of nodes, replaces what the spec says of nodes and GPUs, in the file."""
-    nodes = os.environ.get("WORLD_SIZE")
-    if nodes is None:
-        return
-    import yaml
-
-    spec = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    gpus = int(os.environ.get("NUM_GPU_PER_NODE", "1"))
-    spec.setdefault("train", {}).update(num_nodes=int(nodes), num_gpus=gpus, gpu_ids=list(range(gpus)))
-    try:
-        path.write_text(yaml.safe_dump(spec), encoding="utf-8")
-    except OSError as error:
-        print(f"WARNING - the spec cannot be changed: {error}")
 
 
 def _shapes(arguments: list[str]) -> int:

@@ -10,10 +10,14 @@ from typing import Any
 
 
 class StatusLog:
-    """Appends to a status file. `kpi` is sticky: once set, each later line repeats it until it is replaced."""
+    """Appends to a status file. `kpi` is sticky: once set, each later line repeats it until it is replaced.
 
-    def __init__(self, path: Path) -> None:
+    A silent one writes nothing: of the nodes that train together only the first does.
+    """
+
+    def __init__(self, path: Path, silent: bool = False) -> None:
         self._path = path
+        self._silent = silent
         self.kpi: dict[str, Any] = {}
         self.half_line_s: float | None = None  # a fault: the next line is flushed in two halves this far apart
 
@@ -55,6 +59,8 @@ class StatusLog:
         self.write("Training loop in progress", first=first)
 
     def _append(self, text: str) -> None:
+        if self._silent:
+            return
         with self._path.open("a", encoding="utf-8") as file:
             if self.half_line_s is not None:
                 half = len(text) // 2

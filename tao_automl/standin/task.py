@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tao_automl.standin import specfile
+from tao_automl.standin import nodes, specfile
 from tao_automl.standin.faults import Faults
 from tao_automl.standin.networks import NETWORKS, Network
 from tao_automl.standin.statuslog import StatusLog
@@ -53,7 +53,7 @@ def _run(action: str, spec: dict[str, Any], network: Network, folder: Path) -> i
     }
     if (folder / "status.json").exists():
         print(f"UserWarning: Log file already exists at {folder / 'status.json'}")
-    log = StatusLog(folder / "status.json")
+    log = StatusLog(folder / "status.json", silent=nodes.rank() > 0)
     log.write(f"Starting {network.title} {action}.", status="STARTED")
     try:
         actions[action](spec, network, folder, log)
@@ -61,7 +61,7 @@ def _run(action: str, spec: dict[str, Any], network: Network, folder: Path) -> i
         return 0 if stopped.number == signal.SIGTERM else 1
     except Exception as error:  # whatever it is, it ends as TAO's workflow wrapper ends it
         said = next((prefix for kinds, prefix in SAID if isinstance(error, kinds)), None)
-        if said is None and Faults.wanted().has("oom_no_marshmallow"):
+        if said is None and Faults.wanted(folder).has("oom_no_marshmallow"):
             said = WITHOUT_MARSHMALLOW
         if said is not None:
             log.write(f"{said}{error}", status="FAILURE")

@@ -14,11 +14,11 @@ from typing import Any
 import yaml
 
 from tao_automl.standin import examples as datasets
-from tao_automl.standin import specfile, weights
+from tao_automl.standin import nodes, specfile, weights
 from tao_automl.standin.coco_map import Scores
-from tao_automl.standin.environment import describe
+from tao_automl.standin.environment import Diary
 from tao_automl.standin.examples import Examples
-from tao_automl.standin.faults import OUT_OF_MEMORY, Faults
+from tao_automl.standin.faults import OUT_OF_MEMORY, Faults, out_of_memory
 from tao_automl.standin.learner import SIDE, Learner
 from tao_automl.standin.networks import Network
 from tao_automl.standin.recipe import Recipe
@@ -26,6 +26,7 @@ from tao_automl.standin.statuslog import StatusLog
 
 FAULT_AFTER = 3  # batches of its epoch
 SANITY_BATCHES = 2
+SIGNAL_S = 0.02  # how long a signal may go unnoticed
 
 
 class Stopped(Exception):  # noqa: N818  # nothing is wrong: it was asked for
@@ -72,19 +73,23 @@ class Training:
         self._spec = spec
         self._network = network
         self._log = log
-        self._faults = Faults.wanted()
-        self._files = weights.Folder(folder, network.latest)
+        self._faults = Faults.wanted(folder)
+        first_node = nodes.rank() == 0
+        self._files = weights.Folder(folder, network.latest, read_only=not first_node)
         self._class_ids = tuple(specfile.get(spec, "dataset.eval_class_ids", [1]))
         self._batch = int(specfile.get(spec, "dataset.batch_size", 4))
         self._best: float | None = None
         self._signal: int | None = None
-        (folder / "experiment.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+        self._epoch_s = float(os.environ.get("STANDIN_EPOCH_S", "0"))
+        if first_node:
+            (folder / "experiment.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
         self._schedule = Schedule.of(spec)
         self._faults.start()
         self._train, self._val = self._data()
         self._learner = self._fresh()
-        (folder / "lightning_logs" / "version_1").mkdir(parents=True, exist_ok=True)
-        (folder / "lightning_logs" / "version_1" / "hparams.yaml").write_text("{}\n", encoding="utf-8")
+        if first_node:
+            (folder / "lightning_logs" / "version_1").mkdir(parents=True, exist_ok=True)
+            (folder / "lightning_logs" / "version_1" / "hparams.yaml").write_text("{}\n", encoding="utf-8")
 
     def run(self) -> None:
         """Train to the end.
@@ -160,19 +165,19 @@ class Training:
         began = time.monotonic()
         self._faults.epoch(epoch, self._log)
         self._check_memory()
-        train_loss = self._fit(epoch, skip)
+        train_loss = self._fit(epoch, skip, began)
         batches = self._learner.batches(self._train)
         step_s = (time.monotonic() - began) / batches
         validates = (epoch + 1) % self._schedule.validate == 0
         score = self._validate(epoch) if validates else None
-        time.sleep(max(0.0, float(os.environ.get("STANDIN_EPOCH_S", "0")) - (time.monotonic() - began)))
+        time.sleep(max(0.0, began + self._epoch_s - time.monotonic()))
         spent = time.monotonic() - began, step_s
         self._log.epoch(epoch, self._schedule.epochs, self._learner.step, batches, spent)
         self._log.kpi = {"train_loss": math.nan if self._faults.has("nan", epoch) else train_loss}
         self._log.write("Train metrics generated.")
         self._save(epoch, score)
 
-    def _fit(self, epoch: int, skip: int) -> float:
+    def _fit(self, epoch: int, skip: int, began_s: float) -> float:
         """Train through an epoch; whatever breaks it, what was learned is saved."""
         done = skip
 
@@ -182,6 +187,7 @@ class Training:
             print(f"\rEpoch {epoch}: {batch}/{of} [train_loss_step={loss:.3f}]", end="", flush=True)
             if batch == min(FAULT_AFTER, of):
                 self._faults.mid_epoch(epoch)
+            self._wait_until(began_s + self._epoch_s * batch / (of + 1))
             if self._signal is not None:
                 raise Stopped(self._signal)
 
@@ -191,11 +197,13 @@ class Training:
             self._files.save(self._saved(epoch, done))
             raise
 
+    def _wait_until(self, moment_s: float) -> None:
+        """For batches that take their time; a signal ends it."""
+        while self._signal is None and (rest_s := moment_s - time.monotonic()) > 0:
+            time.sleep(min(rest_s, SIGNAL_S))
+
     def _check_memory(self) -> None:
-        """STANDIN_OOM_LIMIT: what batch size times queries may be."""
-        limit = int(os.environ.get("STANDIN_OOM_LIMIT", "0"))
-        needs = self._batch * int(specfile.get(self._spec, "model.num_queries", 300))
-        if limit and needs > limit:
+        if out_of_memory(self._batch, int(specfile.get(self._spec, "model.num_queries", 300)), os.environ):
             raise RuntimeError(OUT_OF_MEMORY)
 
     def _validate(self, epoch: int) -> float:
@@ -228,5 +236,5 @@ class Training:
 
 def run(spec: dict[str, Any], network: Network, folder: Path, log: StatusLog) -> None:
     """The train action."""
-    describe(folder / "standin_env.json")
-    Training(spec, network, folder, log).run()
+    with Diary(folder, spec):
+        Training(spec, network, folder, log).run()

@@ -71,10 +71,11 @@ def require_same_shapes(own: Mapping[str, NDArray[Any]], saved: Mapping[str, NDA
 
 
 class Folder:
-    """The checkpoints of one training run and the link to the newest."""
+    """The checkpoints of one training run and the link to the newest. In a read-only one, saving does nothing."""
 
-    def __init__(self, path: Path, latest: str) -> None:
+    def __init__(self, path: Path, latest: str, read_only: bool = False) -> None:
         self._path = path
+        self._read_only = read_only
         self._latest = path / latest
 
     def newest(self) -> Path | None:
@@ -84,13 +85,16 @@ class Folder:
     def save(self, saved: Saved) -> Path:
         """Save an epoch and move the link to it."""
         path = self._path / f"model_epoch_{saved.epoch:03d}_step_{saved.step:05d}.pth"
-        save(path, saved)
-        self.link(path)
+        if not self._read_only:
+            save(path, saved)
+            self.link(path)
         return path
 
     def save_best(self, saved: Saved) -> Path:
         """Save the best epoch beside the others and remove the one that was."""
         path = self._path / f"model_best_{saved.epoch:03d}.pth"
+        if self._read_only:
+            return path
         save(path, saved)
         for other in self._path.glob("model_best_*.pth"):
             if other != path:
@@ -99,5 +103,7 @@ class Folder:
 
     def link(self, path: Path) -> None:
         """Removed and made again, as TAO does: for a moment there is none."""
+        if self._read_only:
+            return
         self._latest.unlink(missing_ok=True)
         self._latest.symlink_to(path.name)

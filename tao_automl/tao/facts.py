@@ -40,6 +40,7 @@ class Keys:
     batch_size: str | None = None
     num_gpus: str | None = None
     gpu_ids: str | None = None
+    num_nodes: str | None = None
     seed: str | None = None
 
 

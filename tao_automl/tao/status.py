@@ -199,7 +199,7 @@ def verdict(exit_code: int | None, progress: Progress, action: str, epochs: int 
         return Verdict(False, found.reason, f"{action} exited with {exit_code}" + _because(progress))
     silent = progress.runs == 0 and not progress.finished and action != "train"
     if silent and progress.failures:
-        found = failure.classify("", progress.failures, None)
+        found = failure.classify("", progress.failures, 1)
         return Verdict(False, found.reason, f"{action} reported a failure" + _because(progress))
     if not progress.finished and not silent:
         end = f"{action} exited with 0 without having finished"

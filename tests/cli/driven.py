@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tao_automl import cli, driver
-from tao_automl.execution.cluster import Cluster
+from tao_automl.execution.cluster import Cluster, Room
 from tests.fakes.cluster import FakeCluster, Machines, Script
 from tests.fakes.tiny import SKILL, coco
 
@@ -32,8 +32,8 @@ def replace_ray(patch: pytest.MonkeyPatch, script: Script = GOOD, signals: Seque
             os.kill(os.getpid(), left.pop(0))
         found.advance(script.epoch_s)
 
-    def cluster(address: str | None, slots: int, cpus: float, gpus: int) -> Cluster:
-        made = FakeCluster(found, slots)
+    def cluster(room: Room) -> Cluster:
+        made = FakeCluster(found, room.slots)
         made.on_status = pass_time
         return made
 

@@ -31,7 +31,7 @@ def study(made: Path, tmp_path: Path) -> Path:
 def jobs(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[JobSpec], int]], OneJob]:
     def replace(work: Callable[[JobSpec], int]) -> OneJob:
         cluster = OneJob(work)
-        monkeypatch.setattr(action, "RayCluster", lambda **_: cluster)
+        monkeypatch.setattr(action, "RayCluster", lambda _room: cluster)
         return cluster
 
     return replace

@@ -138,6 +138,31 @@ def test_resumed_study_begins_with_the_trials_it_has() -> None:
     assert "1m30s  best, defaults" in text
 
 
+def test_before_the_first_trial_it_says_what_a_node_gets_ready() -> None:
+    made = board(started(), event("preparing", 1, node="box", detail="pulling mine:2, 40 %"))
+    assert "box: pulling mine:2, 40 %" in shown(made, 2)
+
+
+def test_a_trial_that_waits_says_for_what_until_it_is_heard_of_again() -> None:
+    made = board(*HISTORY, event("trial_waiting", 700, trial=2, detail="no GPU is free"))
+    assert "attempt 2, waits: no GPU is free" in shown(made, 701, 140)
+    made.apply(event("epoch", 800, trial=2, epoch=0, epochs=10, metric="val_mAP50", value=0.1))
+    assert "waits" not in shown(made, 801)
+
+
+def test_a_new_attempt_says_what_ended_the_last_one() -> None:
+    retried = event("trial_retried", 700, trial=2, attempt=2, reason="gpu_oom", detail="half the batch size")
+    again = event("trial_started", 701, trial=2, attempt=3, params=params(5e-4, 1))
+    assert "attempt 3 after gpu_oom" in shown(board(*HISTORY, retried, again), 702)
+
+
+def test_what_happens_to_a_node_is_said_below_the_table_and_takes_no_more_room() -> None:
+    quarantined = event("gpu_quarantined", 700, node="box", gpus=["1"], reason="bad_gpu")
+    lines = shown(board(*HISTORY, quarantined), 701, height=9).splitlines()
+    assert lines[-2] == "box: GPU 1 is used no more: bad_gpu"
+    assert len(lines) <= 10
+
+
 def test_parameters_that_vary_most_are_shown_and_constant_ones_are_not() -> None:
     header = shown(board(*HISTORY), 662).splitlines()[2]
     assert "lr" in header
@@ -195,6 +220,29 @@ def test_piped_every_event_is_one_line() -> None:
         ),
         (event("trial_attached", trial=3), "trial 3 attached: it was started before"),
         (event("trial_lost", trial=3, attempt=1), "trial 3 was lost with its machine; it is started again"),
+        (event("preparing", node="box", detail="pulling mine:2, 40 %"), "box: pulling mine:2, 40 %"),
+        (
+            event("trial_waiting", trial=3, detail="the engine does not answer"),
+            "trial 3 waits: the engine does not answer",
+        ),
+        (
+            event(
+                "trial_retried", trial=3, attempt=1, reason="gpu_oom", detail="gpu_oom: tried again with batch size 4"
+            ),
+            "trial 3 attempt 1 failed with gpu_oom: tried again with batch size 4",
+        ),
+        (
+            event("trial_finished", trial=3, state="PRUNED", reason="shape", metric="m", duration_s=8.0),
+            "trial 3 pruned: shape; tao-automl show coco/3",
+        ),
+        (
+            event("gpu_quarantined", node="box", gpus=["0", "3"], reason="bad_gpu"),
+            "box: GPU 0, 3 is used no more: bad_gpu",
+        ),
+        (
+            event("orphan_stopped", node="box", job="coco-0007-1"),
+            "box: coco-0007-1 was stopped: no trial of the study knows it",
+        ),
         (
             event("study_finished", reason="the budget of 4 trials is used", trial=0, metric="m", value=0.5),
             "study coco ended: the budget of 4 trials is used; best m 0.5000 (trial 0)",

@@ -64,7 +64,7 @@ def test_place_of_studies_ignores_variables_of_other_settings(tmp_path: Path, mo
 
 def test_changes_are_only_what_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAO_AUTOML_TRIALS", "30")
-    assert _options.changes({"time": "1h30m", "trials": None}) == {"time": 5400.0}
+    assert _options.changes({"time": "1h30m", "trials": None, "env": (), "mount": ()}) == {"time": 5400.0}
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,17 @@ def test_the_first_spec_is_the_models_defaults(call, tmp_path: Path) -> None:
     assert (optim["lr"], optim["weight_decay"]) == (2e-4, 1e-4)
 
 
+def test_of_a_container_it_says_image_and_what_is_seen(call, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hidden")
+    words = ("--runtime", "docker", "--image", "mine:2", "--env", "HF_TOKEN", "--shm-size", "2 GiB")
+    said = call("plan", *driven.data(tmp_path), *words)
+    assert said.code == 0, said.err
+    assert "mine:2" in said.out
+    assert "image pulled: missing, 2.0 GiB of shared memory" in said.out
+    assert str(tmp_path / "train" / "images") in said.out
+    assert "hidden" not in said.out
+
+
 def test_a_password_is_not_shown(call, tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'no'}/user:secret@host"
     said = call("plan", *driven.data(tmp_path), "--storage", storage)

@@ -69,7 +69,7 @@ def test_the_printed_events_are_those_of_the_study(as_json: Ran) -> None:
 
 def test_without_a_result_it_ends_with_1_and_names_the_log_and_the_next_command(failed: Ran) -> None:
     assert failed.code == 1
-    assert "trial 0 failed: gpu_oom; tao-automl show s/0" in failed.err
+    assert "trial 0 pruned: gpu_oom; tao-automl show s/0" in failed.err
     log = "studies/s/trials/0000/attempt-1/log.txt"
     assert failed.out.splitlines()[-3:] == [
         "No trial has a result. Trial 0 failed with gpu_oom: torch.OutOfMemoryError: CUDA out of memory.",

@@ -9,7 +9,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +21,7 @@ import pytest
 
 from tao_automl.errors import PlatformError
 from tao_automl.execution import runtimes
-from tao_automl.execution.job import JobSpec, JobStatus, Phase
+from tao_automl.execution.job import JobSpec, JobStatus, Phase, Site
 from tao_automl.execution.runtimes import Runtime
 
 WAIT_S = 20.0
@@ -28,12 +30,13 @@ WAIT_S = 20.0
 STARTER = """
 import pathlib, sys, time
 from tao_automl.execution import runtimes
-from tao_automl.execution.job import JobSpec
+from tao_automl.execution.job import JobSpec, Site
 job = JobSpec.from_json(pathlib.Path(sys.argv[1]).read_text())
 runtime = runtimes.by_name(job.runtime)
-status = runtime.attach_or_start(job)
+status = runtime.attach_or_start(job, Site(tuple(sys.argv[2:])))
 while status.pid is None and status.exit_code is None:
     status = runtime.poll(job)
+    time.sleep(0.02)
 print(status.pid, flush=True)
 time.sleep(60)
 """
@@ -91,44 +94,65 @@ def kill(pid: int) -> None:
 
 
 class RuntimeContract:
-    """Inherit and give the fixtures `name` (of the runtime) and `quick`, `failing`, `endless`: what jobs do."""
+    """Inherit and give the fixtures `name` (of the runtime) and `quick`, `failing`, `endless`: what jobs do.
+
+    `endless.processes` is how many it becomes, `endless.exit_code` how it ends when it is asked to.
+    """
+
+    @pytest.fixture(autouse=True)
+    def apart(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nobody else's jobs are seen: what a node knows of its processes lies in its temp folder."""
+        (tmp_path / "node").mkdir()
+        monkeypatch.setenv("TMPDIR", str(tmp_path / "node"))
+        monkeypatch.setattr(tempfile, "tempdir", None)
 
     @pytest.fixture
     def runtime(self, name: str) -> Runtime:
         return runtimes.by_name(name)
 
     @pytest.fixture
-    def make(self, name: str, runtime: Runtime, tmp_path: Path) -> Iterator[Callable[..., JobSpec]]:
-        """Makes jobs, each in a folder of its own; what still runs after the test is stopped."""
+    def common(self) -> dict[str, Any]:
+        """What all jobs of a runtime have."""
+        return {"image": "none"}
+
+    @pytest.fixture
+    def make(
+        self, name: str, runtime: Runtime, common: dict[str, Any], tmp_path: Path
+    ) -> Iterator[Callable[..., JobSpec]]:
+        """Makes jobs, each in a folder of its own; what is left of them after the test is ended."""
         made: list[JobSpec] = []
+        study = f"s{uuid.uuid4().hex[:8]}"
 
         def job(work: Work, **values: Any) -> JobSpec:
             spec = JobSpec(
-                id=f"s-{len(made)}-1",
+                id=f"{study}-{len(made)}-1",
+                study=study,
+                trial=len(made),
+                attempt=1,
                 action="train",
-                image="none",
                 command=work.command,
                 env=work.env,
                 folder=tmp_path / f"job {len(made)}",
                 runtime=name,
+                **common,
             )
             made.append(replace(spec, **values))
             return made[-1]
 
         yield job
         for spec in made:
-            runtime.stop(spec, 0.0)
-            until(lambda spec=spec: runtime.poll(spec).phase in (Phase.UNKNOWN, Phase.EXITED))
+            runtime.end(spec.id)
+        assert runtime.found(study) == ()
 
     @pytest.fixture
-    def starter(self, tmp_path: Path) -> Iterator[Callable[[JobSpec], subprocess.Popen[str]]]:
+    def starter(self, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         """Other processes that start a job."""
         started: list[subprocess.Popen[str]] = []
 
-        def start(job: JobSpec) -> subprocess.Popen[str]:
+        def start(job: JobSpec, gpus: tuple[str, ...] = ()) -> subprocess.Popen[str]:
             text = tmp_path / f"{job.id}.json"
             text.write_text(job.to_json())
-            command = [sys.executable, "-c", STARTER, str(text)]
+            command = [sys.executable, "-c", STARTER, str(text), *gpus]
             started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True))
             return started[-1]
 
@@ -136,6 +160,13 @@ class RuntimeContract:
         for process in started:
             process.kill()
             process.communicate()
+
+    def running(self, runtime: Runtime, job: JobSpec, work: Work) -> int:
+        """Start a job and wait for all its processes; returns the first one."""
+        runtime.attach_or_start(job)
+        pid = pid_of(runtime, job)
+        until(lambda: len(group_of(pid)) >= work.processes)
+        return pid
 
     def test_what_it_prints_and_how_it_ends_is_kept(self, runtime: Runtime, make, failing: Work) -> None:
         before_s = time.time()
@@ -187,7 +218,7 @@ class RuntimeContract:
     def test_a_job_whose_time_is_up_is_stopped_and_its_log_says_so(self, runtime: Runtime, make, endless: Work) -> None:
         job = make(endless, timeout_s=0.3)
         runtime.attach_or_start(job)
-        assert ended(runtime, job).exit_code == endless.exit_code
+        assert ended(runtime, job).exit_code in (endless.exit_code, 137)
         assert "time limit of 0.3 s" in (job.folder / "log.txt").read_text()
 
     def test_a_folder_that_is_not_there_is_an_unknown_job(self, runtime: Runtime, make, quick: Work) -> None:
@@ -214,6 +245,7 @@ class RuntimeContract:
         ended(runtime, job)
         runtime.remove(job)
         assert runtime.poll(job).phase is Phase.UNKNOWN
+        assert runtime.found(job.study) == ()
         assert sorted(path.name for path in job.folder.iterdir()) == ["log.txt", "result"]
 
     def test_a_running_job_is_not_removed(self, runtime: Runtime, make, endless: Work) -> None:
@@ -222,6 +254,79 @@ class RuntimeContract:
         runtime.remove(job)
         assert runtime.poll(job).phase is Phase.RUNNING
 
+    @pytest.mark.parametrize(("grace_s", "exit_code"), [(10.0, None), (0.0, 137)])
+    def test_a_stopped_job_is_gone_with_all_its_processes_within_two_seconds(
+        self, runtime: Runtime, make, endless: Work, grace_s: float, exit_code: int | None
+    ) -> None:
+        job = make(endless)
+        pid = self.running(runtime, job, endless)
+        began_s = time.monotonic()
+        runtime.stop(job, grace_s)
+        assert time.monotonic() - began_s < 0.5
+        assert ended(runtime, job).exit_code == (exit_code or endless.exit_code)
+        assert time.monotonic() - began_s < 2.0
+        until(lambda: group_of(pid) == [])
+
+    def test_a_job_that_is_stopped_before_its_start_is_not_started(self, runtime: Runtime, make, failing: Work) -> None:
+        job = make(failing)
+        job.folder.mkdir()
+        runtime.stop(job, 0.0)
+        status = runtime.attach_or_start(job)
+        assert (status.phase, status.exit_code) == (Phase.EXITED, None)
+        assert "before it started" in status.error
+        runtime.remove(job)
+        assert list(job.folder.iterdir()) == []
+
+    def test_the_jobs_of_a_study_are_found_and_ended_by_their_ids(self, runtime: Runtime, make, endless, quick) -> None:
+        one, other, third = make(endless), make(quick), make(endless, study="another")
+        for job in (one, other, third):
+            runtime.attach_or_start(job)
+        ended(runtime, other)
+        pids = [pid_of(runtime, job) for job in (one, third)]
+        found = {status.id: status.phase for status in runtime.found(one.study)}
+        assert found == {one.id: Phase.RUNNING, other.id: Phase.EXITED}
+        assert runtime.found("yet another") == ()
+        for status in runtime.found(one.study):
+            runtime.end(status.id)
+        assert runtime.found(one.study) == ()
+        assert group(pids[0]) is None
+        assert runtime.poll(third).pid == pids[1]
+
+    def test_no_gpu_is_given_twice_by_starters_at_the_same_moment(
+        self, runtime: Runtime, make, starter, endless
+    ) -> None:
+        jobs = [make(endless, gpus=1) for _ in range(3)]
+        waiting = make(endless, gpus=1)
+        for process in [starter(job, ("5", "6", "7")) for job in jobs]:
+            process.stdout.readline()
+        assert sorted(runtime.poll(job).gpus for job in jobs) == [("5",), ("6",), ("7",)]
+        status = runtime.attach_or_start(waiting, Site(("5", "6", "7")))
+        assert status.phase is Phase.PENDING
+        assert all(job.id in status.waits for job in jobs)
+        runtime.stop(jobs[0], 0.0)
+        gpus = ended(runtime, jobs[0]).gpus
+        assert runtime.attach_or_start(waiting, Site(("5", "6", "7"))).phase is Phase.RUNNING
+        assert runtime.poll(waiting).gpus == gpus
+
+    def test_shares_of_a_gpu_add_up_to_one(self, runtime: Runtime, make, endless: Work) -> None:
+        site = Site(("8", "9"))
+        first, second, third = (make(endless, gpus=0.5) for _ in range(3))
+        for job in (first, second):
+            runtime.attach_or_start(job, site)
+        assert [runtime.poll(job).gpus for job in (first, second)] == [("8",), ("8",)]
+        assert runtime.attach_or_start(make(endless, gpus=2), site).phase is Phase.PENDING
+        assert runtime.attach_or_start(third, site).gpus == ("9",)
+
+    def test_a_secret_is_in_the_jobs_environment_and_on_no_disk(self, runtime: Runtime, make, endless: Work) -> None:
+        job = make(endless, secrets=("SIGN_IN",))
+        with pytest.raises(PlatformError, match="SIGN_IN"):
+            runtime.attach_or_start(job)
+        runtime.attach_or_start(job, Site(secrets={"SIGN_IN": "hush-hush"}))
+        words = Path(f"/proc/{pid_of(runtime, job)}/environ").read_bytes().split(b"\0")
+        assert b"SIGN_IN=hush-hush" in words
+        assert not any(b"hush-hush" in path.read_bytes() for path in job.folder.rglob("*") if path.is_file())
+        assert "hush-hush" not in " ".join(runtime.command(job))
+
     def test_it_works_here(self, runtime: Runtime) -> None:
         found = runtime.probe()
         assert found.ok
@@ -229,30 +334,11 @@ class RuntimeContract:
 
 
 class ProcessContract(RuntimeContract):
-    """More, for runtimes whose jobs are processes of this machine. `endless.processes` is how many they are."""
-
-    def running(self, runtime: Runtime, job: JobSpec, work: Work) -> int:
-        """Start a job and wait for all its processes; returns the first one."""
-        runtime.attach_or_start(job)
-        pid = pid_of(runtime, job)
-        until(lambda: len(group_of(pid)) >= work.processes)
-        return pid
+    """More, for runtimes whose jobs are processes of this machine."""
 
     def owner(self, job: JobSpec) -> dict[str, Any]:
         values: dict[str, Any] = json.loads((job.folder / "pid.json").read_text())
         return values
-
-    @pytest.mark.parametrize(("grace_s", "exit_code"), [(10.0, 143), (0.0, 137)])
-    def test_a_stopped_job_is_gone_with_all_its_processes(
-        self, runtime: Runtime, make, endless: Work, grace_s: float, exit_code: int
-    ) -> None:
-        job = make(endless)
-        pid = self.running(runtime, job, endless)
-        began_s = time.monotonic()
-        runtime.stop(job, grace_s)
-        assert ended(runtime, job).exit_code == exit_code
-        assert time.monotonic() - began_s < 5.0
-        until(lambda: group_of(pid) == [])
 
     def test_a_killed_job_is_seen_as_killed(self, runtime: Runtime, make, endless: Work) -> None:
         job = make(endless)

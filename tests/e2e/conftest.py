@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.e2e.containers import Diary, Lab, make_data
+from tests.engine import Engine
 
 QUICK = {"STANDIN_STEPS": "3"}  # batches an epoch
 
@@ -79,3 +82,16 @@ def processes_of() -> Callable[[Path], list[str]]:
         return found
 
     return find
+
+
+@pytest.fixture(scope="module")
+def lab(module_cli: Cli, engine: Engine) -> Iterator[Lab]:
+    """Studies in containers. `engine` runs them; nothing may be left on it."""
+    diary = Diary(engine.address)
+    diary.start()
+    lab = Lab(module_cli, engine, diary, make_data(module_cli.folder / "data"))
+    yield lab
+    diary.close()
+    left = lab.containers()
+    engine.remove_all()
+    assert left == []

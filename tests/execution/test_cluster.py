@@ -14,7 +14,7 @@ import pytest
 
 from tao_automl.errors import PlatformError
 from tao_automl.execution import runtimes
-from tao_automl.execution.cluster import RayCluster
+from tao_automl.execution.cluster import RayCluster, Room
 from tao_automl.execution.job import JobSpec, JobStatus, Phase
 from tests.contracts.runtime_contract import group, kill, until
 
@@ -25,11 +25,11 @@ SLOTS, CPUS = 3, 0.8  # 2.4 CPUs: three jobs need three of them
 # A driver: starts a job, says its process, and then answers each line with the job's phase until stdin ends.
 DRIVER = """
 import pathlib, signal, sys
-from tao_automl.execution.cluster import RayCluster
+from tao_automl.execution.cluster import RayCluster, Room
 from tao_automl.execution.job import JobSpec
 signal.signal(signal.SIGINT, lambda *_: None)
 job = JobSpec.from_json(pathlib.Path(sys.argv[1]).read_text())
-cluster = RayCluster(None, slots=1, cpus=1.0, gpus=0)
+cluster = RayCluster(Room("s", "process"))
 cluster.submit(job)
 while (status := cluster.status([job.id])[job.id]).pid is None:
     pass
@@ -43,12 +43,12 @@ cluster.close()
 GUEST = """
 import pathlib, sys
 from tao_automl.errors import AutoMLError
-from tao_automl.execution.cluster import RayCluster
+from tao_automl.execution.cluster import RayCluster, Room
 from tao_automl.execution.job import JobSpec
 path, address, cpus, gpus = sys.argv[1:]
 job = JobSpec.from_json(pathlib.Path(path).read_text())
 try:
-    cluster = RayCluster(address, slots=1, cpus=float(cpus), gpus=int(gpus))
+    cluster = RayCluster(Room("s", "process", cpus=float(cpus), gpus=int(gpus), address=address))
 except AutoMLError as error:
     print(f"{error.message}|{error.tip}")
     sys.exit(error.exit_code)
@@ -80,7 +80,7 @@ def watchers(pid: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[RayCluster]:
-    cluster = RayCluster(None, slots=SLOTS, cpus=CPUS, gpus=0)
+    cluster = RayCluster(Room("s", "process", slots=SLOTS, cpus=CPUS))
     yield cluster
     cluster.close()
 

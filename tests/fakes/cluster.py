@@ -37,6 +37,10 @@ class Script:
     saves: bool = True
     stop_s: float = 0.0
     stop_code: int | None = 137
+    gpus: tuple[str, ...] = ()
+    oom_killed: bool = False
+    error: str | None = None
+    waits: Callable[[float], str | None] | None = None  # by the seconds since the start
 
 
 @dataclass
@@ -72,6 +76,7 @@ class Machines:
         self.script_of = script_of
         self.clock = datetime.now()
         self.jobs: dict[str, Job] = {}
+        self.removed: set[str] = set()
         self.most_at_once = 0
 
     def now(self) -> datetime:
@@ -99,6 +104,24 @@ class Machines:
     def running(self) -> list[str]:
         return [name for name, job in self.jobs.items() if not job.exited]
 
+    def status_of(self, name: str) -> JobStatus:
+        job = self.jobs[name]
+        phase = Phase.EXITED if job.exited else Phase.RUNNING
+        ended_s = job.ended_s if job.exit_code is not None else None
+        script = job.script
+        return JobStatus(
+            name,
+            phase,
+            job.exit_code,
+            job.started_s,
+            ended_s,
+            "box",
+            gpus=script.gpus,
+            oom_killed=script.oom_killed and job.exited,
+            error=script.error if job.exited else None,
+            waits=script.waits(self.now_s - job.started_s) if script.waits and not job.exited else None,
+        )
+
     def lose(self) -> None:
         """A power cut: whatever ran is gone, and nobody saw how it ended."""
         for job in self.jobs.values():
@@ -114,6 +137,16 @@ class FakeCluster:
         self.slots = slots
         self.mine: set[str] = set()
         self.on_status: Callable[[], None] = lambda: None
+
+    def prepare(self, job: JobSpec, token: Path | None, say: Callable[[str, str], None]) -> None:
+        """There is nothing to get."""
+
+    def survey(self) -> dict[str, JobStatus]:
+        return {name: self.machines.status_of(name) for name in self.machines.jobs if name not in self.machines.removed}
+
+    def end(self, job_id: str) -> None:
+        self.machines.jobs[job_id].stop(self.machines.now_s)
+        self.machines.removed.add(job_id)
 
     def submit(self, job: JobSpec) -> None:
         if job.id in self.mine:
@@ -137,17 +170,14 @@ class FakeCluster:
 
     def release(self, job_id: str) -> None:
         self.mine.discard(job_id)
+        if job_id in self.machines.jobs and self.machines.jobs[job_id].exited:
+            self.machines.removed.add(job_id)
 
     def close(self) -> None:
         self.mine.clear()
 
     def status_of(self, name: str) -> JobStatus:
-        if name not in self.mine:
-            return JobStatus(name, Phase.UNKNOWN)
-        job = self.machines.jobs[name]
-        phase = Phase.EXITED if job.exited else Phase.RUNNING
-        ended_s = job.ended_s if job.exit_code is not None else None
-        return JobStatus(name, phase, job.exit_code, job.started_s, ended_s, "box")
+        return self.machines.status_of(name) if name in self.mine else JobStatus(name, Phase.UNKNOWN)
 
 
 def status_lines(values: Sequence[float | None], metric: str = "val_mAP50", finishes: bool = True) -> list[list[str]]:

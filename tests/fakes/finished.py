@@ -87,7 +87,14 @@ class OneJob:
     work: Callable[[JobSpec], int]
     jobs: dict[str, JobStatus] = field(default_factory=dict)
     cancelled: list[str] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
     closed: bool = False
+
+    def prepare(self, job: JobSpec, token: Path | None, say: Callable[[str, str], None]) -> None:
+        pass
+
+    def release(self, job_id: str) -> None:
+        self.released.append(job_id)
 
     def submit(self, job: JobSpec) -> None:
         self.jobs[job.id] = JobStatus(job.id, Phase.EXITED, self.work(job), 100.0, 112.0)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tao_automl.search.attributes import REASON
+from tao_automl.search.attributes import INFEASIBLE, REASON
 from tao_automl.search.stopping import Budget, Spent, exhausted, spent
 
 NOON = datetime(2026, 1, 1, 12)
@@ -56,6 +56,14 @@ def test_a_pruned_trial_is_no_failure_and_what_the_user_stopped_says_nothing():
     assert spent([trial(0, TrialState.FAIL, 0, 1), trial(1, TrialState.PRUNED, 1, 2)], after(3)).failures_in_a_row == 0
     stopped = [trial(0, TrialState.FAIL, 0, 1), trial(1, TrialState.FAIL, 1, 2, reason="cancelled")]
     assert spent(stopped, after(3)).failures_in_a_row == 1
+
+
+def test_a_config_that_cannot_run_neither_counts_as_a_failure_nor_ends_a_row_of_them():
+    infeasible = trial(1, TrialState.PRUNED, 1, 2)
+    infeasible.set_user_attr(INFEASIBLE, True)
+    assert spent([infeasible], after(3)).failures_in_a_row == 0
+    row = [trial(0, TrialState.FAIL, 0, 1), infeasible, trial(2, TrialState.FAIL, 2, 3)]
+    assert spent(row, after(4)) == Spent(finished=3, running=0, time_s=3, failures_in_a_row=2)
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,62 @@ def test_a_failed_trial_never_has_a_value(asked):
     assert study.trials(asked)[0].value is None
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_infeasible_trial_is_learned_from_and_never_the_best(url, metric, space, made, restart):
+    created = made(study.open_storage(url), metric, space)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for value in (0.4, None, 0.3, None, 0.2):
+            number, _ = study.ask(created, space)
+            study.report(created, number, {0: value or 0.9})
+            if value is None:
+                assert study.tell_infeasible(created, number, violation=2.0)
+                assert not study.tell_infeasible(created, number)
+            else:
+                study.tell(created, number, TrialState.COMPLETE, value)
+            if restart:
+                created = study.load(study.open_storage(url, create=False), "first")
+    for reader in (created, study.load(study.open_readonly(url), "first")):
+        stored = study.trials(reader)
+        assert [trial.state for trial in stored[:2]] == [TrialState.COMPLETE, TrialState.PRUNED]
+        assert [dict(trial.constraints) for trial in stored[:2]] == [{}, {"feasible": 2.0}]
+        assert [bool(trial.user_attrs.get(attributes.INFEASIBLE)) for trial in stored] == [
+            False,
+            True,
+            False,
+            True,
+            False,
+        ]
+        assert reader.best_trial.number == 0
+
+
+def test_the_sampler_leaves_the_region_of_infeasible_trials(build, metric, made):
+    batch = {"dataset.batch_size": {"type": "int", "default": 2, "minimum": 1, "maximum": 64, "automl_enabled": "TRUE"}}
+    space = build(batch, "dataset.batch_size=1..64")
+    asked = {}
+    for learns in (True, False):
+        created = made(InMemoryStorage(), metric, space)
+        sizes = []
+        for _ in range(24):
+            number, values = study.ask(created, space)
+            sizes.append(values["dataset.batch_size"])
+            if sizes[-1] < 16:
+                study.tell(created, number, TrialState.COMPLETE, 0.1 + 0.001 * sizes[-1])
+            elif learns:
+                study.tell_infeasible(created, number)
+            else:
+                study.tell(created, number, TrialState.FAIL)
+        asked[learns] = sum(size >= 16 for size in sizes[4:])
+    assert asked[True] < asked[False]
+
+
+@pytest.mark.parametrize("violation", [0.0, -1.0, math.nan, math.inf])
+def test_a_violation_is_above_zero(asked, violation):
+    with pytest.raises(ValueError, match="cannot be infeasible"):
+        study.tell_infeasible(asked, 0, violation)
+    assert study.trials(asked)[0].state == TrialState.RUNNING
+
+
 def test_a_trial_that_does_not_exist_is_named(asked):
     with pytest.raises(StudyError, match="the study 'first' has no trial 3"):
         study.report(asked, 3, {})

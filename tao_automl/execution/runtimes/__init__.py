@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 from tao_automl.errors import UsageError, near
-from tao_automl.execution.job import JobSpec, JobStatus
+from tao_automl.execution.job import JobSpec, JobStatus, Site
 
 _NO_RUNTIMES = {"supervisor"}
+NOTHING = Site()
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,11 @@ class Runtime(Protocol):
         """The command that is really run, for run.sh."""
         ...
 
-    def attach_or_start(self, job: JobSpec) -> JobStatus:
-        """Start the job, or attach to it if it was started before: twice is once."""
+    def attach_or_start(self, job: JobSpec, site: Site = NOTHING) -> JobStatus:
+        """Start the job, or attach to it if it was started before: twice is once.
+
+        Never more jobs on a GPU than it has room for: without a free one the job is PENDING, with the reason.
+        """
         ...
 
     def poll(self, job: JobSpec) -> JobStatus:
@@ -43,6 +48,22 @@ class Runtime(Protocol):
 
     def remove(self, job: JobSpec) -> None:
         """Forget an exited job's bookkeeping. Its log and results stay."""
+        ...
+
+    def found(self, study: str) -> tuple[JobStatus, ...]:
+        """The jobs of a study that this node knows of, running or ended, whoever started them."""
+        ...
+
+    def end(self, job_id: str) -> None:
+        """Stop and remove a job that is known by its id only: an orphan."""
+        ...
+
+    def prepare(self, job: JobSpec, say: Callable[[str], None]) -> None:
+        """Get ready on this node what jobs like this one need, such as their image; `say` tells the progress.
+
+        Raises:
+            PlatformError: it cannot be had.
+        """
         ...
 
     def probe(self) -> Probe:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tao_automl.errors import PlatformError
@@ -25,6 +26,9 @@ class StandinRuntime(ProcessRuntime):
 
     def command(self, job: JobSpec) -> tuple[str, ...]:
         return (*TRAINER, *job.command)
+
+    def prepare(self, job: JobSpec, say: Callable[[str], None]) -> None:
+        """Nothing: the trainer comes with this package."""
 
     def probe(self) -> Probe:
         found = super().probe()

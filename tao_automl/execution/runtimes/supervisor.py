@@ -9,15 +9,18 @@ The job inherits its environment, which so is written nowhere. It leaves in FOLD
 - `exit.json`, the exit code (128 + n for signal n) and the times, when the job has ended
 
 It stops the job when `stop.json` {kill_at_s} appears (SIGTERM, then SIGKILL at that time) or its time is up,
-and ends what is left of the job's process group. Standard library only: it is started outside the package.
+and ends what is left of the job's processes, also of those that left its process group. Standard
+library only: it is started outside the package.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -26,6 +29,8 @@ from typing import Any, BinaryIO
 
 POLL_S = 0.02
 KILL_AFTER_TIMEOUT_S = 10.0
+END_S = 5.0
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def start_time(pid: int) -> str | None:
@@ -45,6 +50,38 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+def boot_s() -> float:
+    """When this machine was started, in seconds since 1970."""
+    return float(Path("/proc/stat").read_text().split("btime ", 1)[1].split()[0])
+
+
+def owner(folder: Path) -> dict[str, Any] | None:
+    """Who runs the job in a folder, None if pid.json is not there or damaged."""
+    return read(folder / "pid.json")
+
+
+def alive(owner: dict[str, Any]) -> bool:
+    """Whether a job's supervisor or the job itself is a process of this machine."""
+    return same(owner, "supervisor", "started") or same(owner, "job", "job_started")
+
+
+def same(owner: dict[str, Any], pid: str, started: str) -> bool:
+    """A pid alone may be somebody else's by now: the start time and the boot must be the same."""
+    if owner.get(pid) is None or owner.get("boot") != boot_id():
+        return False
+    began = start_time(owner[pid])
+    return began is not None and began == owner.get(started)
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """What `write` has written, None if it is not there or damaged."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values if isinstance(values, dict) else None
+
+
 def write(path: Path, values: dict[str, Any]) -> None:
     """Write a file so that it is there whole or not at all."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
@@ -55,8 +92,13 @@ def write(path: Path, values: dict[str, Any]) -> None:
 def claim(folder: Path) -> bool:
     """Make pid.json for this supervisor. False if another one has it."""
     mine = folder / f".pid.{os.getpid()}"
-    owner = {"supervisor": os.getpid(), "started": start_time(os.getpid()), "boot": boot_id()}
-    mine.write_text(json.dumps(owner), encoding="utf-8")
+    values = {
+        "supervisor": os.getpid(),
+        "started": start_time(os.getpid()),
+        "boot": boot_id(),
+        "host": socket.gethostname(),
+    }
+    mine.write_text(json.dumps(values), encoding="utf-8")
     try:
         os.link(mine, folder / "pid.json")
     except FileExistsError:
@@ -85,11 +127,12 @@ def run(folder: Path) -> None:
             code = 127 if isinstance(error, FileNotFoundError) else 126
             write(folder / "exit.json", {"exit_code": code, "started_at_s": began, "ended_at_s": time.time()})
             return
-        owner = json.loads((folder / "pid.json").read_text(encoding="utf-8"))
-        write(folder / "pid.json", {**owner, "job": job.pid, "job_started": start_time(job.pid)})
+        values = {**(owner(folder) or {}), "job": job.pid, "job_started": start_time(job.pid)}
+        write(folder / "pid.json", values)
         code = watch(folder, job, order["timeout_s"], log)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(job.pid, signal.SIGKILL)
+    end_children()
     code = 128 - code if code < 0 else code
     write(folder / "exit.json", {"exit_code": code, "started_at_s": began, "ended_at_s": time.time()})
 
@@ -104,6 +147,7 @@ def watch(folder: Path, job: subprocess.Popen[bytes], timeout_s: float | None, l
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return job.wait(POLL_S)
+        reap(job.pid)
         now = time.time()
         kill_at_s = _stop_wanted(folder)
         if kill_at_s is None and deadline_s is not None and now >= deadline_s:
@@ -116,6 +160,42 @@ def watch(folder: Path, job: subprocess.Popen[bytes], timeout_s: float | None, l
         elif kill_at_s is not None and not asked:
             _signal(job.pid, signal.SIGTERM)
         asked = kill_at_s is not None
+
+
+def adopt() -> None:
+    """Become the parent of descendants whose parent dies, so that those that left the job's group are known."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def reap(job: int) -> None:
+    """Let ended descendants go that were adopted; the job itself is waited for by `watch`."""
+    with contextlib.suppress(ChildProcessError):
+        while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and found.si_pid != job:
+            os.waitpid(found.si_pid, 0)
+
+
+def end_children() -> None:
+    """Kill all descendants, also those that come up as their parents die; at most for some seconds."""
+    until_s = time.monotonic() + END_S
+    with contextlib.suppress(ChildProcessError):
+        while time.monotonic() < until_s:
+            for pid in children():
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                time.sleep(POLL_S)
+
+
+def children() -> list[int]:
+    """The living children of this process."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, IndexError):
+            state, parent, *_ = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+            if int(parent) == os.getpid() and state not in "ZX":
+                found.append(int(folder.name))
+    return found
 
 
 def _stop_wanted(folder: Path) -> float | None:
@@ -144,6 +224,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)  # a job would inherit SIG_IGN, but no handler
     if claim(folder):
+        adopt()
         run(folder)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
-from tao_automl.errors import UsageError
+from tao_automl.errors import PlatformError, UsageError
 from tao_automl.execution import runtimes
-from tao_automl.execution.job import Phase
-from tests.contracts.runtime_contract import ProcessContract, Work, ended, group_of, pid_of, until
+from tao_automl.execution.job import Phase, Site
+from tests.contracts.runtime_contract import ProcessContract, Work, ended, group, group_of, pid_of, until
 
 
 def shell(script: str, **values) -> Work:
@@ -100,6 +101,45 @@ class TestProcess(ProcessContract):
         pid = pid_of(runtime, job)
         assert ended(runtime, job).exit_code == 0
         until(lambda: group_of(pid) == [])
+
+    def test_what_left_its_process_group_ends_with_it(self, runtime, make) -> None:
+        job = make(shell("setsid sh -c 'sleep 300 & echo $!; sleep 301' & echo $!; wait"))
+        runtime.attach_or_start(job)
+        until(lambda: (job.folder / "log.txt").read_text().count("\n") == 2)
+        pids = [int(word) for word in (job.folder / "log.txt").read_text().split()]
+        assert all(group(pid) is not None for pid in pids)
+        runtime.stop(job, 0.0)
+        assert ended(runtime, job).exit_code == 137
+        assert all(group(pid) is None for pid in pids)
+
+    def test_its_gpus_are_all_it_sees(self, runtime, make) -> None:
+        job = make(shell("echo $CUDA_VISIBLE_DEVICES $NVIDIA_VISIBLE_DEVICES"), gpus=2)
+        runtime.attach_or_start(job, Site(("3", "GPU-5a")))
+        assert ended(runtime, job).gpus == ("3", "GPU-5a")
+        assert (job.folder / "log.txt").read_text() == "3,GPU-5a 3,GPU-5a\n"
+
+    def test_a_job_of_another_host_is_left_to_it(self, runtime, make) -> None:
+        job = make(shell("true"))
+        job.folder.mkdir()
+        (job.folder / "pid.json").write_text('{"supervisor": 1, "started": "1", "boot": "b", "host": "node-b"}')
+        status = runtime.attach_or_start(job)
+        assert (status.phase, status.node, status.waits) == (Phase.PENDING, "node-b", "it runs on node-b")
+        (job.folder / "exit.json").write_text('{"exit_code": 4, "started_at_s": 1.0, "ended_at_s": 2.0}')
+        status = runtime.poll(job)
+        assert (status.phase, status.node, status.exit_code) == (Phase.EXITED, "node-b", 4)
+
+    def test_a_command_that_is_not_on_the_path_is_said_before_anything_starts(self, runtime, make) -> None:
+        runtime.prepare(make(shell("true")), print)
+        with pytest.raises(PlatformError, match="no-such-program is not on the PATH of node") as raised:
+            runtime.prepare(make(Work(("no-such-program", "train"))), print)
+        assert "--runtime docker" in raised.value.tip
+
+    def test_a_job_whose_folder_is_gone_is_forgotten(self, runtime, make) -> None:
+        job = make(shell("true"))
+        runtime.attach_or_start(job)
+        ended(runtime, job)
+        shutil.rmtree(job.folder)
+        assert runtime.found(job.study) == ()
 
 
 def test_the_files_of_the_folder_are_the_runtimes_names() -> None:

@@ -1,0 +1,98 @@
+"""The study as its driver sees it: what storage says, read again only after something was written.
+
+A read costs as much as the rest of a tick, and nobody but the driver writes trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from tao_automl.search import attributes, stopping
+from tao_automl.search import study as studies
+from tao_automl.search.space import SearchSpace
+from tao_automl.search.study import FrozenTrial, Study, TrialState
+
+
+class Ledger:
+    """Trials of one study, for its one driver."""
+
+    def __init__(self, study: Study, space: SearchSpace) -> None:
+        self._study = study
+        self._space = space
+        self._known: list[FrozenTrial] | None = None  # what was read last; None once something was written
+
+    def trials(self) -> list[FrozenTrial]:
+        if self._known is None:
+            self._known = studies.trials(self._study)
+        return self._known
+
+    def running(self) -> list[FrozenTrial]:
+        return [trial for trial in self.trials() if trial.state == TrialState.RUNNING]
+
+    def active(self) -> list[FrozenTrial]:
+        """Running trials; one that was cancelled and has stopped waits for `resume`."""
+        return [trial for trial in self.running() if not is_parked(trial)]
+
+    def spent(self, now: datetime) -> stopping.Spent:
+        return stopping.spent(self.trials(), now)
+
+    def ask(self) -> tuple[int, dict[str, Any]]:
+        """A new trial: its number and its config."""
+        number, values = studies.ask(self._study, self._space)
+        self._known = None
+        return number, values
+
+    def config(self, number: int) -> dict[str, Any]:
+        """The config of a running trial, also when its driver died while it was asked."""
+        return studies.resume_ask(self._study, number, self._space)
+
+    def store(self, number: int, found: Mapping[str, Any]) -> None:
+        studies.set_trial_attributes(self._study, number, found)
+        self._known = None
+
+    def report(self, trial: FrozenTrial, values: Mapping[int, float]) -> dict[int, float]:
+        """Store epochs; returns those that are new."""
+        new = {epoch: value for epoch, value in values.items() if epoch not in trial.intermediate_values}
+        if new:
+            studies.report(self._study, trial.number, new)
+            self._known = None
+        return new
+
+    def should_prune(self, number: int) -> bool:
+        return studies.should_prune(self._study, number)
+
+    def tell(self, number: int, outcome: TrialState, value: float | None) -> None:
+        studies.tell(self._study, number, outcome, value)
+        self._known = None
+
+    def tell_infeasible(self, number: int) -> None:
+        """The config cannot run: the sampler learns that, and it is worth nothing."""
+        studies.tell_infeasible(self._study, number)
+        self._known = None
+
+    def wish(self) -> str | None:
+        """What `tao-automl stop` has left for the driver."""
+        found: str | None = self._study.user_attrs.get(attributes.STOP)
+        return found
+
+    def abort(self, reason: str) -> None:
+        studies.set_study_attributes(self._study, {attributes.ABORTED: reason})
+
+    def quarantine(self) -> list[str]:
+        """GPUs that are used no more in this study, as `host/gpu`."""
+        return list(self._study.user_attrs.get(attributes.QUARANTINE) or ())
+
+    def add_to_quarantine(self, names: tuple[str, ...]) -> None:
+        bad = list(dict.fromkeys([*self.quarantine(), *names]))
+        studies.set_study_attributes(self._study, {attributes.QUARANTINE: bad})
+
+
+def is_parked(trial: FrozenTrial) -> bool:
+    return bool(trial.user_attrs.get(attributes.PARKED_S))
+
+
+def attempt_of(trial: FrozenTrial) -> int:
+    """The current attempt of a trial; counts from 1."""
+    return int(trial.user_attrs.get(attributes.ATTEMPT, 1))
