@@ -84,6 +84,10 @@ class Ledger:
         """GPUs that are used no more in this study, as `host/gpu`."""
         return list(self._study.user_attrs.get(attributes.QUARANTINE) or ())
 
+    def avoid(self, known: Mapping[str, Any]) -> tuple[str, ...]:
+        """What a job is not to get: the quarantine, and what a trial's attributes name."""
+        return tuple(dict.fromkeys([*self.quarantine(), *(known.get(attributes.AVOID) or ())]))
+
     def add_to_quarantine(self, names: tuple[str, ...]) -> None:
         bad = list(dict.fromkeys([*self.quarantine(), *names]))
         studies.set_study_attributes(self._study, {attributes.QUARANTINE: bad})

@@ -164,21 +164,20 @@ class Tuner:
                 self._events.emit("orphan_stopped", job=job_id, node=state.node)
 
     def _has_room(self) -> bool:
-        if self._draining or stopping.exhausted(self.budget, self._ledger.spent(self._now())):
+        spent, running = self._ledger.spent(self._now()), len(self._ledger.running())
+        if self._draining or stopping.exhausted(self.budget, spent):
             return False
-        running = self._ledger.running()
-        started = self._ledger.spent(self._now()).finished + len(running)
-        return started < self._plan.trials and len(running) < self._plan.parallel and self._cluster.free() > 0
+        wanted = spent.finished + running < self._plan.trials and running < self._plan.parallel
+        return wanted and self._cluster.free(self._ledger.avoid({})) > 0
 
     def _read_request(self) -> None:
         """`tao-automl stop` leaves its wish in storage."""
         if self._now_s - self._asked_at_s < REQUEST_EVERY_S:
             return
         self._asked_at_s = self._now_s
-        request = self._ledger.wish()
-        if request == "drain":
+        if (wish := self._ledger.wish()) == "drain":
             self.drain("stopped: active trials finish")
-        elif request == "now":
+        elif wish == "now":
             self.cancel("stopped")
 
     def _job_id(self, trial: FrozenTrial) -> str:
@@ -197,9 +196,8 @@ class Tuner:
 
         Doing it again changes nothing: a driver that dies in between is followed by one that submits again.
         """
-        paths, job = self._plan.paths.attempt(number, attempt), plans.trial_job(self._plan, number, attempt)
-        avoid = [*self._ledger.quarantine(), *(known.get(attributes.AVOID) or ())]
-        job = dataclasses.replace(job, avoid=tuple(dict.fromkeys(avoid)))
+        paths = self._plan.paths.attempt(number, attempt)
+        job = dataclasses.replace(plans.trial_job(self._plan, number, attempt), avoid=self._ledger.avoid(known))
         attached = paths.spec.exists()
         if not attached:
             changed = known.get(attributes.CHANGED) or {}
@@ -242,7 +240,9 @@ class Tuner:
     def _resubmit(self, trial: FrozenTrial) -> None:
         """A job that this driver has not submitted: it attaches, or starts it."""
         too_early = self._now_s < (trial.user_attrs.get(attributes.NOT_BEFORE_S) or 0.0)
-        if too_early or self._cluster.free() <= 0:  # more were active than now may be
+        if (
+            too_early or self._cluster.free(self._ledger.avoid(trial.user_attrs)) <= 0
+        ):  # more were active than now may be
             return
         values = self._ledger.config(trial.number)
         self._submit(trial.number, attempt_of(trial), values, trial.user_attrs)

@@ -19,6 +19,7 @@ import docker
 SCRIPT = Path(__file__).parents[1] / "docker" / "engine"
 IMAGE = "tao-automl-standin:latest"
 SOCKET_ROOM = 50  # of the temporary folder's path: that of a Unix socket may not be long
+SIZE = "4g"  # of the engine's folder, where it is in memory
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
 
@@ -91,8 +92,13 @@ class Engine:
 
     @staticmethod
     def _temporary() -> Path:
+        """In memory if that can be: images and containers are many small files."""
         short = len(tempfile.gettempdir()) <= SOCKET_ROOM
-        return Path(tempfile.mkdtemp(prefix="engine-", dir=None if short else "/tmp"))
+        folder = Path(tempfile.mkdtemp(prefix="engine-", dir=None if short else "/tmp"))
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "engine", folder], capture_output=True, check=False
+        )
+        return folder
 
     @property
     def socket(self) -> Path:
@@ -132,6 +138,7 @@ class Engine:
         """End the engine and all of its processes."""
         self._script("stop")
         if self._owned:
+            subprocess.run(["umount", self.folder], capture_output=True, check=False)
             shutil.rmtree(self.folder)
 
     def containers(self, all: bool = True) -> list[Container]:

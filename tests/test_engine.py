@@ -93,7 +93,7 @@ def test_the_image_trains_as_a_container_of_tao_does(docker_env: Engine, tmp_pat
         folder.mkdir(mode=0o777)
         folder.chmod(0o777)
     train(engine, whole, 2, "--gpus", '"device=1,3"')
-    train(engine, broken, 50, "--env", "STANDIN_EPOCH_S=2")
+    train(engine, broken, 50, "--env", "STANDIN_EPOCH_S=1")
     train(engine, nobody, 1, "--user", "12345")
 
     status = broken / "train" / "status.json"

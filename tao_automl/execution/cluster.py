@@ -52,8 +52,8 @@ class Cluster(Protocol):
         """Stop a job; its status says when it has ended."""
         ...
 
-    def free(self) -> int:
-        """How many more jobs would start at once."""
+    def free(self, avoid: Sequence[str] = ()) -> int:
+        """How many more jobs would start at once that are to avoid these hosts and GPUs."""
         ...
 
     def release(self, job_id: str) -> None:
@@ -232,10 +232,16 @@ class RayCluster:
             if slot.job is not None and slot.job.id == job_id:
                 slot.stop(grace_s)
 
-    def free(self) -> int:
-        """On a standing cluster, a slot whose watcher Ray has not placed yet is not free."""
+    def free(self, avoid: Sequence[str] = ()) -> int:
+        """On a standing cluster, a slot whose watcher Ray has not placed yet is not free.
+
+        Raises:
+            PlatformError: every GPU there is is to be avoided.
+        """
         free = [slot for slot in self._slots if slot.job is None]
-        return len(free) if self._room.address is None else sum(slot.ready() for slot in free)
+        if self._room.address is None:
+            return len(free)
+        return len(self._good([slot for slot in free if slot.ready()], avoid))
 
     def release(self, job_id: str) -> None:
         for slot in self._slots:
@@ -261,18 +267,34 @@ class RayCluster:
         """A free slot where the job is already, else one that has nothing it is to avoid."""
         free = [slot for slot in self._slots if slot.job is None]
         free.sort(key=lambda slot: not slot.ready())
-        if not free or job.nodes > 1:
+        if not free or job.nodes > 1 or self._room.address is None:
             return free[0] if free else None
-        nodes = self._ray.nodes()
-        home = next((node for node in nodes if node == self._found.get(job.id)), None)
+        home = next((node for node in self._ray.nodes() if node == self._found.get(job.id)), None)
         if home is not None:
-            return _on(free, home)
-        shunned = _shunned(nodes, job)
-        good = [slot for slot in free if slot.ready() and not slot.hosts() & shunned]
-        if good or not shunned:
-            return good[0] if good else free[0]
+            there = next((slot for slot in free if slot.seats[0].node == home), None)
+            if there is None:
+                free[0].seats[0].move(home, guest=True)
+            return there or free[0]
+        return next(iter(self._good(free, job.avoid)), None)
+
+    def _good(self, free: Sequence[_Slot], avoid: Sequence[str]) -> Sequence[_Slot]:
+        """The slots of these on hosts that need not be avoided, or one that is moved there.
+
+        To avoid a host is a wish: where no other one could hold a job at all, each slot is good.
+        """
+        nodes = self._ray.nodes()
+        shunned = _shunned(nodes, avoid, self._room.gpus) if avoid else set()
+        good = [slot for slot in free if not shunned or (slot.ready() and not slot.hosts() & shunned)]
         others = [node for node in nodes if _holds(node, self._room) and node.host not in shunned]
-        return _on(free, max(others, key=lambda node: node.gpus)) if others else free[0]
+        if good or not free or not others:
+            return good or free
+        unused = self._ray.unused()
+        for node in others:
+            cpus, gpus = unused.get(node.id, (0.0, 0.0))
+            if cpus >= self._room.cpus and gpus >= self._room.gpus:
+                free[0].seats[0].move(node, guest=False)
+                return free[:1]
+        return []
 
 
 def _problem(node: Node, problem: watcher.Problem) -> PlatformError:
@@ -282,32 +304,23 @@ def _problem(node: Node, problem: watcher.Problem) -> PlatformError:
     return PlatformError(message, tip=tip, code="node")
 
 
-def _on(free: Sequence[_Slot], node: Node) -> _Slot:
-    """A free slot on a node; one is moved there if none is."""
-    slot = next((slot for slot in free if slot.seats[0].node == node), None)
-    if slot is None:
-        slot = free[0]
-        slot.seats[0].move(node)
-    return slot
-
-
-def _shunned(nodes: Iterable[Node], job: JobSpec) -> set[str]:
-    """Hosts that the job is to avoid, or that have too few GPUs which it is not.
+def _shunned(nodes: Iterable[Node], avoid: Sequence[str], gpus: float) -> set[str]:
+    """Hosts that are to be avoided, or that have too few GPUs which are not.
 
     Raises:
         PlatformError: no host has enough of them.
     """
-    avoided = [name.partition("/") for name in job.avoid]
-    able = [node for node in nodes if node.gpus >= job.gpus]
+    avoided = [name.partition("/") for name in avoid]
+    able = [node for node in nodes if node.gpus >= gpus]
     short = {
         node.host
         for node in able
-        if job.gpus and node.gpus - sum(host == node.host and bool(gpu) for host, _, gpu in avoided) < job.gpus
+        if gpus and node.gpus - sum(host == node.host and bool(gpu) for host, _, gpu in avoided) < gpus
     }
     if able and short == {node.host for node in able}:
-        failed = ", ".join(name for name in job.avoid if "/" in name)
+        failed = ", ".join(name for name in avoid if "/" in name)
         raise PlatformError(
-            f"no node has {job.gpus:g} GPUs left that work: {failed} failed",
+            f"no node has {gpus:g} GPUs left that work: {failed} failed",
             tip="have them checked; the study goes on with tao-automl resume",
             code="no-gpu",
         )

@@ -17,6 +17,7 @@ LABEL = "tao-automl."
 HOLDING = ("created", "running", "paused", "restarting")  # states in which a container has its GPUs
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 CACHES = ".cache"
+NOT_SEEN = 255  # what the engine puts down as exit code where it does not know it, because containerd died
 
 # The container's log is the only copy until it is in log.txt, so the engine may neither rotate it (its own default
 # may) nor drop lines when it is busy. It goes with the container, which goes when its trial is told.
@@ -185,7 +186,7 @@ def status(job_id: str, found: Mapping[str, Any], node: str, boot_s: float | Non
     return JobStatus(
         job_id,
         Phase.EXITED,
-        exit_code=state["ExitCode"] if survived else None,
+        exit_code=state["ExitCode"] if survived and state["ExitCode"] != NOT_SEEN else None,
         ended_at_s=ended,
         oom_killed=bool(state.get("OOMKilled")),
         **known,

@@ -96,6 +96,14 @@ class Grid:
         )
         return tuple(sorted(nodes, key=lambda node: -node.gpus))
 
+    def unused(self) -> Mapping[str, tuple[float, float]]:
+        """CPUs and GPUs that nobody holds, by the id of the node."""
+        from ray._private import state
+
+        with _ray_errors(self._ray):
+            found = state.available_resources_per_node()
+        return {name: (free.get("CPU", 0.0), free.get("GPU", 0.0)) for name, free in found.items()}
+
     def spread(self, cpus: float, gpus: float, nodes: int) -> Any:
         """Room on several nodes at once, one bundle on each."""
         from ray.util.placement_group import placement_group

@@ -56,10 +56,10 @@ class Seat:
             self.node = next((node for node in self._ray.nodes() if node.id == name), None)
         return self.node is not None
 
-    def move(self, node: Node) -> None:
-        """To another node, while it has no job."""
+    def move(self, node: Node, guest: bool) -> None:
+        """To another node, while it has no job; a guest comes for a job that is there already."""
         self._ray.kill(self._actor)
-        self._sit(Place(node))
+        self._sit(Place(node), guest)
 
     def take(self, job: JobSpec, secrets: Mapping[str, str]) -> None:
         """Start a job, or attach to it."""
@@ -72,7 +72,7 @@ class Seat:
         if self.job is not None:
             self.leaving = self._actor.forget.remote()
         self.job, self._secrets, self._last, self._asked = None, {}, None, None
-        if self._lost_s is not None:
+        if self._lost_s is not None or self._guest:
             self._lost_s = None
             self._sit(Place())
 
@@ -111,11 +111,10 @@ class Seat:
         """With the name that the cluster has for the node."""
         return replace(status, node=self.node.host) if self.ready() and self.node else status
 
-    def _sit(self, place: Place) -> None:
-        """On a node that could not hold it, a watcher may still look after a job that is there already."""
-        self.node = node = place.node
-        able = node is None or (node.cpus >= self._needs.cpus and node.gpus >= self._needs.gpus)
-        cpus, gpus = (self._needs.cpus, self._needs.gpus) if able else (0.0, 0.0)
+    def _sit(self, place: Place, guest: bool = False) -> None:
+        """A guest holds nothing: the job that it comes for has its GPUs, and waits for no other watcher to go."""
+        self.node, self._guest = place.node, guest
+        cpus, gpus = (0.0, 0.0) if guest else (self._needs.cpus, self._needs.gpus)
         self._actor = self._ray.actor(Watcher, cpus, gpus, place)
         self.where = self._actor.where.remote()
         self._asked = None
@@ -138,7 +137,7 @@ class Seat:
         if node is None:
             self._lost_s = self._sought_s = time.monotonic()
         else:
-            self._sit(Place(node))
+            self._sit(Place(node), self._guest)
             self._watch()
 
     def _seek(self, job: JobSpec, since_s: float) -> JobStatus:
@@ -154,7 +153,7 @@ class Seat:
             node = self._seen_on(job)
             if node is not None:
                 self._lost_s = None
-                self._sit(Place(node))
+                self._sit(Place(node), guest=True)
                 self._watch()
                 return last
         if over:

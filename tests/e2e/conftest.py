@@ -91,6 +91,8 @@ def lab(module_cli: Cli, engine: Engine) -> Iterator[Lab]:
     diary.start()
     lab = Lab(module_cli, engine, diary, make_data(module_cli.folder / "data"))
     yield lab
+    for driver in lab.drivers:
+        driver.kill()
     diary.close()
     left = lab.containers()
     engine.remove_all()

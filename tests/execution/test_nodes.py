@@ -128,6 +128,7 @@ def test_what_a_job_is_to_avoid_it_does_not_get(opened, make) -> None:
     cluster = opened()
     avoid = ("gpu-1", "gpu-2", f"gpu-3/{OWN}-3a")
     job = make("true", avoid=avoid)
+    until(lambda: cluster.free(avoid) == 1, 60.0)
     cluster.submit(job)
     status = ended(cluster, job)
     assert (status.node, status.gpus) == ("gpu-3", (f"{OWN}-3b",))

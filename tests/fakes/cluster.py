@@ -165,7 +165,7 @@ class FakeCluster:
         if job_id in self.mine:
             self.machines.jobs[job_id].stop(self.machines.now_s)
 
-    def free(self) -> int:
+    def free(self, avoid: Sequence[str] = ()) -> int:
         return self.slots - len(self.mine)
 
     def release(self, job_id: str) -> None:

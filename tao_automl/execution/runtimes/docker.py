@@ -363,10 +363,9 @@ class _Docker:
         return docker.APIClient(**options, version="auto", timeout=TIMEOUT_S)
 
     def errors(self) -> tuple[type[Exception], ...]:
+        import docker
         import requests
         import urllib3
-
-        import docker
 
         broken = (struct.error, ConnectionError, TimeoutError)  # a stream that broke off
         return (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, *broken)
