@@ -129,14 +129,21 @@ def _drive(plan: Plan, study: studies.Study, cluster: Cluster, events: EventLog,
     try:
         with _interrupts(tuner):
             return tuner.run()
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, StudyError) as error:
+        if not _is_full(error):
             raise
         raise PlatformError(
             f"{plan.studies.folder} is full",
             tip=f"make room; what runs goes on, and tao-automl resume {plan.name} attaches to it",
             code="disk-full",
         ) from None
+
+
+def _is_full(error: OSError | StudyError) -> bool:
+    """A full disk, met by a file or by the database."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "disk is full" in error.message
 
 
 def _events(plan: Plan, listeners: Sequence[Listener], now: Callable[[], datetime]) -> EventLog:

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from tests.engine import Engine
+
+
+hypothesis.settings.register_profile("calm", deadline=None)  # timing is measured in benchmarks/, not asserted
+hypothesis.settings.load_profile("calm")
+
+
+def pytest_configure() -> None:
+    """Each worker of a parallel run is a node of its own: what is known of its GPUs lies in its temporary folder."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker:
+        folder = Path(tempfile.gettempdir()) / worker
+        folder.mkdir(exist_ok=True)
+        os.environ["TMPDIR"], tempfile.tempdir = str(folder), None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from tao_automl.execution.job import JobSpec, JobStatus, Mount, Phase
 
 LABEL = "tao-automl."
+ENDED = ("exited", "dead", "removing")
 HOLDING = ("created", "running", "paused", "restarting")  # states in which a container has its GPUs
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 CACHES = ".cache"
@@ -176,10 +177,10 @@ def status(job_id: str, found: Mapping[str, Any], node: str, boot_s: float | Non
     known: dict[str, Any] = {"node": node, "gpus": gpus_of(found)}
     error = one_line(state.get("Error") or "") or None
     if state["Status"] == "created" or began is None:
-        phase = Phase.EXITED if error or state["Status"] in ("exited", "dead") else Phase.PENDING
+        phase = Phase.EXITED if error or state["Status"] in ENDED else Phase.PENDING
         return JobStatus(job_id, phase, error=error, **known)
     known["started_at_s"] = began
-    if state["Status"] not in ("exited", "dead"):
+    if state["Status"] not in ENDED:
         paused = "its container is paused" if state["Status"] == "paused" else None
         return JobStatus(job_id, Phase.RUNNING, pid=state["Pid"] or None, waits=paused, **known)
     survived = boot_s is None or began >= boot_s or (ended is not None and ended < boot_s)

@@ -21,6 +21,7 @@ from tao_automl.execution.grid import Node, node_id
 from tao_automl.execution.job import JobSpec, JobStatus, Phase, Site
 
 THIS_NODE = "this node"  # in the message of a problem; whoever asked knows its name
+FORGET_S, FORGET_EVERY_S = 8.0, 0.5
 WAITING_S = 1.0  # between two looks for a free GPU
 
 Problem = tuple[str, str]
@@ -86,11 +87,22 @@ class Watcher:
             runtimes.by_name(self._job.runtime).stop(self._job, grace_s)
 
     def forget(self) -> None:
-        """The job is over and known to be: remove what its runtime keeps of it."""
-        if self._job is not None:
-            with contextlib.suppress(AutoMLError):
-                runtimes.by_name(self._job.runtime).remove(self._job)
-        self._job = self._last = None
+        """The job is over and known to be: remove what its runtime keeps of it, also if its engine is away a while."""
+        job, self._job, self._last = self._job, None, None
+        if job is None:
+            return
+        until_s = time.monotonic() + FORGET_S
+        with contextlib.suppress(AutoMLError):
+            while not _forgotten(job) and time.monotonic() < until_s:
+                time.sleep(FORGET_EVERY_S)
+
+
+def _forgotten(job: JobSpec) -> bool:
+    """True if nothing is left to remove; what still runs is left to whoever asks next."""
+    runtime = runtimes.by_name(job.runtime)
+    runtime.remove(job)
+    status = runtime.poll(job)
+    return status.waits is None and status.phase in (Phase.UNKNOWN, Phase.RUNNING)
 
 
 def usable(node: Node, avoid: tuple[str, ...] = ()) -> tuple[str, ...]:

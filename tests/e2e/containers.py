@@ -219,7 +219,7 @@ def assert_sound(lab: Lab, name: str, count: int) -> list[FrozenTrial]:
         assert_attempts(lab, name, trial)
     assert_ran_once(lab, name)
     assert_gpus_held_once(lab)
-    assert lab.containers(name) == []
+    wait_for(lambda: lab.containers(name) == [], "the last container is removed", 10)
     return trials
 
 

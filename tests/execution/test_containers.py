@@ -95,6 +95,8 @@ def test_by_hand_has_the_first_gpus_the_limits_and_the_user() -> None:
         ),
         ({}, Phase.RUNNING, None, None),
         ({"Status": "exited", "ExitCode": 3, "FinishedAt": "2026-11-21T10:00:02+00:00"}, Phase.EXITED, 3, None),
+        ({"Status": "exited", "ExitCode": 255, "FinishedAt": "2026-11-21T10:00:02Z"}, Phase.EXITED, None, None),
+        ({"Status": "removing", "ExitCode": 3, "FinishedAt": "2026-11-21T10:00:02Z"}, Phase.EXITED, 3, None),
         ({"Status": "dead", "ExitCode": 137, "FinishedAt": "2026-11-21T10:00:02Z"}, Phase.EXITED, 137, None),
     ],
 )
@@ -105,10 +107,10 @@ def test_a_containers_state_is_the_jobs(state, phase, exit_code, error) -> None:
 
 def test_an_exit_code_that_was_made_up_after_a_reboot_is_none() -> None:
     began_s = containers.seconds("2026-11-21T10:00:00.5Z")
-    found = inspected({"Status": "exited", "ExitCode": 255, "FinishedAt": "2026-11-21T11:00:00Z"})
+    found = inspected({"Status": "exited", "ExitCode": 7, "FinishedAt": "2026-11-21T11:00:00Z"})
     assert containers.status("j", found, "n", began_s + 60).exit_code is None
-    assert containers.status("j", found, "n", began_s - 60).exit_code == 255
-    assert containers.status("j", found, "n", began_s + 7200).exit_code == 255
+    assert containers.status("j", found, "n", began_s - 60).exit_code == 7
+    assert containers.status("j", found, "n", began_s + 7200).exit_code == 7
 
 
 def test_times_are_read_to_the_nanosecond_and_in_any_zone() -> None:
