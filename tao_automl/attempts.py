@@ -20,6 +20,7 @@ from tao_automl.tao.status import Progress
 
 MIN_QUIET_S = 600.0  # a trainer that is slow to start has this long
 QUIET_EPOCHS = 5.0
+KILLED = (None, 137, 143)  # how a job ends that was stopped, or lost with its machine
 
 
 @dataclass
@@ -61,6 +62,12 @@ def points(plan: Plan, progress: Progress) -> dict[int, float]:
     return {epoch: value for epoch, value in values.items() if value is not None}
 
 
+def is_done(plan: Plan, state: JobStatus, progress: Progress) -> bool:
+    """True if the training came to its end. A job killed after it had said so has lost nothing by that."""
+    code = 0 if progress.finished and state.exit_code in KILLED else state.exit_code
+    return status.verdict(code, progress, "train", plan.epochs).ok
+
+
 def facts(plan: Plan, paths: AttemptPaths, state: JobStatus, values: Mapping[int, float]) -> dict[str, Any]:
     """What is stored of an attempt that has ended: exit code, time, best epoch and its checkpoint."""
     found: dict[str, Any] = {}
@@ -85,7 +92,7 @@ def diagnose(plan: Plan, paths: AttemptPaths, state: JobStatus, progress: Progre
     `silent`: it was stopped because nothing was heard of it.
     """
     metric = plan.metric
-    if status.verdict(state.exit_code, progress, "train", plan.epochs).ok:
+    if is_done(plan, state, progress):
         return failure.without_metric((metric.name, *metric.aliases), progress.points)
     logs = [paths.log, *sorted(paths.folder.glob("node-*/log.txt"))]
     tail = "\n".join(line for log in logs for line in failure.tail(log))

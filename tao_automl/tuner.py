@@ -8,7 +8,7 @@ one ticks. What must hold:
 - The job's state is read before its status file, because the last lines arrive with the exit.
 - A job's id is derived from study, trial and attempt; submitting it again attaches to it.
 - What is read for the first time after a restart is history: it is reported and never pruned.
-- A container of this study that no trial knows is ended before anything new starts.
+- A container of this study that no trial knows is ended first.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tao_automl.recovery import Action, Decision
 from tao_automl.search import attributes, stopping
 from tao_automl.search.stopping import Budget
 from tao_automl.search.study import FrozenTrial, Study, TrialState
-from tao_automl.tao import failure, status
+from tao_automl.tao import failure
 from tao_automl.tao.facts import CheckpointNames
 from tao_automl.tao.failure import Diagnosis, FailureReason
 from tao_automl.tao.status import Progress
@@ -115,6 +115,8 @@ class Tuner:
         spent = stopping.exhausted(self.budget, self._ledger.spent(self._now()))
         interrupted = not self._aborted and (spent is None or bool(self._ledger.running()))
         why = self._aborted or (why if interrupted else spent or why)
+        with contextlib.suppress(PlatformError):  # what an engine that was away has kept
+            self._reconcile()
         self._events.emit("study_finished", reason=why, **self._best_fields())
         return Outcome(why, interrupted, bool(self._aborted))
 
@@ -279,15 +281,9 @@ class Tuner:
     def _report(self, trial: FrozenTrial, progress: Progress) -> bool:
         """Report new epochs. True if there was one."""
         new = self._ledger.report(trial, attempts.points(self._plan, progress))
+        same = {"trial": trial.number, "epochs": self._plan.epochs, "metric": self._plan.metric.name}
         for epoch, value in sorted(new.items()):
-            self._events.emit(
-                "epoch",
-                trial=trial.number,
-                epoch=epoch,
-                epochs=self._plan.epochs,
-                metric=self._plan.metric.name,
-                value=value,
-            )
+            self._events.emit("epoch", epoch=epoch, value=value, **same)
         return bool(new)
 
     def _trim(self, trial: FrozenTrial, progress: Progress) -> None:
@@ -300,10 +296,9 @@ class Tuner:
 
     def _finish(self, trial: FrozenTrial, state: JobStatus, progress: Progress) -> None:
         """The job is over: say what it was worth, and tell; or give the trial another attempt."""
-        plan, paths, values = self._plan, self._paths(trial), attempts.points(self._plan, progress)
-        intent = trial.user_attrs.get(attributes.INTENT)
-        done = status.verdict(state.exit_code, progress, "train", plan.epochs).ok and bool(values)
-        if done:
+        plan, paths, intent = self._plan, self._paths(trial), trial.user_attrs.get(attributes.INTENT)
+        values = attempts.points(plan, progress)
+        if values and attempts.is_done(plan, state, progress):
             self._tell(trial, TrialState.COMPLETE, attempts.facts(plan, paths, state, values))
         elif intent == PRUNED:
             self._tell(trial, TrialState.PRUNED, attempts.facts(plan, paths, state, values))
@@ -378,7 +373,7 @@ class Tuner:
             "trial_finished",
             trial=trial.number,
             state=outcome.name,
-            reason=found.get(attributes.REASON, trial.user_attrs.get(attributes.INTENT)),
+            reason=None if outcome is TrialState.COMPLETE else found.get(attributes.REASON, PRUNED),
             detail=found.get(attributes.DETAIL),
             epoch=found.get(attributes.BEST_EPOCH),
             metric=self._plan.metric.name,
@@ -389,8 +384,8 @@ class Tuner:
 
     def _publish(self) -> None:
         """Refresh `best/` and remove checkpoints that no longer count. Safe to repeat."""
-        plan = self._plan
-        criteria = results.Criteria(plan.metric, plan.skill.facts.checkpoints, plan.settings["keep_checkpoints"])
+        plan, names = self._plan, self._plan.skill.facts.checkpoints
+        criteria = results.Criteria(plan.metric, names, plan.settings["keep_checkpoints"])
         won = results.refresh(plan.paths, plan.name, self._ledger.trials(), criteria)
         if won is not None:
             self._events.emit("new_best", trial=won.trial, epoch=won.epoch, metric=won.metric, value=won.value)

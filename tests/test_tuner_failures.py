@@ -205,3 +205,12 @@ def test_what_a_told_trial_left_is_removed_without_a_word(bench):
     made.run()
     assert made.machines.removed == {"s-0000-1"}
     assert made.events("orphan_stopped") == []
+
+
+@pytest.mark.parametrize("exit_code", [None, 137, 143])
+def test_a_job_that_is_killed_after_it_has_finished_is_complete(bench, exit_code):
+    made = bench(in_order(Script([0.1, 0.3, 0.2], exit_code=exit_code)), trials=1)
+    made.run()
+    assert made.states == ["COMPLETE"]
+    assert list(made.machines.jobs) == ["s-0000-1"]
+    assert "reason" not in made.events("trial_finished")[0]

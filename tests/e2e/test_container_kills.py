@@ -49,7 +49,7 @@ def kill_often(lab: Lab, seed: int, kills: int, more: tuple[str, ...]) -> int:
     """A study may well end before the last kill on a fast machine: then the next one takes the rest."""
     rng, done, studies = random.Random(seed), 0, 0
     while done < kills:
-        words = lab.words(f"k{seed}{studies}", TRIALS, *more, epoch_s=0.3)
+        words = lab.words(f"k{seed}{studies}", TRIALS, *more, epoch_s=1.5)
         done += kill_until_it_ends(lab, f"k{seed}{studies}", words, kills - done, rng)
         studies += 1
     return done
