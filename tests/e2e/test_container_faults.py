@@ -57,19 +57,19 @@ def test_odd_lines_do_no_harm(trials, number) -> None:
 
 
 RETRIED = {
-    6: {"host_oom": 1},
-    7: {"interrupted": 1},  # it ended with exit code 0, and without the line that says it has finished
-    8: {"hang": 1},
-    KILLED: {"host_oom": 1},  # which is what most often kills from outside
-    REMOVED: {"lost": 1},
+    6: ["host_oom"],
+    7: ["interrupted"],  # it ended with exit code 0, and without the line that says it has finished
+    8: ["hang"],
+    KILLED: ["host_oom"],  # which is what most often kills from outside
+    REMOVED: ["lost", "host_oom"],  # the engine kills it before it removes it, and a look can fall in between
 }
 
 
-@pytest.mark.parametrize(("number", "retries"), RETRIED.items())
-def test_what_is_no_fault_of_the_config_gets_another_attempt(trials, number, retries) -> None:
+@pytest.mark.parametrize(("number", "causes"), RETRIED.items())
+def test_what_is_no_fault_of_the_config_gets_another_attempt(trials, number, causes) -> None:
     trial = trials[number]
     assert (trial.state.name, trial.user_attrs["attempt"]) == ("COMPLETE", 2)
-    assert trial.user_attrs["retries"] == retries
+    assert trial.user_attrs["retries"] in [{cause: 1} for cause in causes]
 
 
 def test_a_container_that_the_kernel_kills_for_memory_gets_another_attempt(lab: Lab, trials) -> None:
