@@ -22,21 +22,27 @@ class Ledger:
         self._study = study
         self._space = space
         self._known: list[FrozenTrial] | None = None  # what was read last; None once something was written
+        self._running: list[FrozenTrial] = []  # of them
+        self._past = stopping.Past()  # of those that are finished: they do not change, so it holds for their number
 
     def trials(self) -> list[FrozenTrial]:
         if self._known is None:
             self._known = studies.trials(self._study)
+            self._running = [trial for trial in self._known if trial.state == TrialState.RUNNING]
+            if sum(trial.state.is_finished() for trial in self._known) != self._past.finished:
+                self._past = stopping.past(self._known)
         return self._known
 
     def running(self) -> list[FrozenTrial]:
-        return [trial for trial in self.trials() if trial.state == TrialState.RUNNING]
+        self.trials()
+        return self._running
 
     def active(self) -> list[FrozenTrial]:
         """Running trials; one that was cancelled and has stopped waits for `resume`."""
         return [trial for trial in self.running() if not is_parked(trial)]
 
     def spent(self, now: datetime) -> stopping.Spent:
-        return stopping.spent(self.trials(), now)
+        return stopping.spent(self.running(), now, self._past)
 
     def ask(self) -> tuple[int, dict[str, Any]]:
         """A new trial: its number and its config."""

@@ -96,10 +96,15 @@ def best(paths: StudyPaths, study: str, trials: Iterable[FrozenTrial], metric: M
     return winner(ranked[0], study, paths, metric) if ranked else None
 
 
-def refresh(paths: StudyPaths, study: str, trials: Sequence[FrozenTrial], criteria: Criteria) -> Winner | None:
-    """Remove checkpoints that no longer count and renew `best/`; returns the winner if it is a new one."""
+def refresh(
+    paths: StudyPaths, study: str, trials: Sequence[FrozenTrial], criteria: Criteria, told: int | None = None
+) -> Winner | None:
+    """Remove checkpoints that no longer count and renew `best/`; returns the winner if it is a new one.
+
+    `told`: the trial that has just been finished, when all others were refreshed before.
+    """
     if not isinstance(criteria.keep, str):
-        retain(paths, trials, criteria.metric, criteria.names, criteria.keep)
+        retain(paths, trials, criteria, told)
     won = best(paths, study, trials, criteria.metric)
     if won is None or _published(paths.best_metrics) == (won.trial, won.epoch) or not won.attempt.spec.exists():
         return None
@@ -133,15 +138,19 @@ def discard(folder: Path, names: CheckpointNames) -> None:
     _remove_others(folder, names, set())
 
 
-def retain(paths: StudyPaths, trials: Sequence[FrozenTrial], metric: Metric, names: CheckpointNames, top: int) -> None:
-    """After a trial: of the best `top` trials their best checkpoint stays, of the others none."""
-    ranked = ranking(trials, metric)[:top]
-    kept = {paths.folder / str(trial.user_attrs.get(attributes.CHECKPOINT)) for trial in ranked}
-    for trial in trials:
+def retain(paths: StudyPaths, trials: Sequence[FrozenTrial], criteria: Criteria, told: int | None = None) -> None:
+    """After a trial: of the best trials their best checkpoint stays, of the others none.
+
+    With the number of the trial that was `told` last, only it and what it has displaced are looked at.
+    """
+    top, ranked = int(criteria.keep), ranking(trials, criteria.metric)
+    kept = {paths.folder / str(trial.user_attrs.get(attributes.CHECKPOINT)) for trial in ranked[:top]}
+    looked = trials if told is None else [trial for trial in trials if trial.number == told] + ranked[: top + 1]
+    for trial in looked:
         if not trial.state.is_finished():
             continue
         for attempt in paths.attempts(trial.number):
-            _remove_others(attempt.checkpoints(names.folder), names, kept)
+            _remove_others(attempt.checkpoints(criteria.names.folder), criteria.names, kept)
 
 
 def _remove_others(folder: Path, names: CheckpointNames, kept: set[Path]) -> None:

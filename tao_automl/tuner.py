@@ -380,13 +380,13 @@ class Tuner:
             value=found.get(attributes.BEST_VALUE),
             duration_s=found.get(attributes.TRAINER_TIME_S),
         )
-        self._publish()
+        self._publish(trial.number)
 
-    def _publish(self) -> None:
+    def _publish(self, told: int | None = None) -> None:
         """Refresh `best/` and remove checkpoints that no longer count. Safe to repeat."""
         plan, names = self._plan, self._plan.skill.facts.checkpoints
         criteria = results.Criteria(plan.metric, names, plan.settings["keep_checkpoints"])
-        won = results.refresh(plan.paths, plan.name, self._ledger.trials(), criteria)
+        won = results.refresh(plan.paths, plan.name, self._ledger.trials(), criteria, told)
         if won is not None:
             self._events.emit("new_best", trial=won.trial, epoch=won.epoch, metric=won.metric, value=won.value)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tao_automl import results
@@ -49,6 +51,10 @@ def saved(paths: StudyPaths, number: int, epochs: range, attempt: int = 1) -> Pa
 
 def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def every_file(paths: StudyPaths) -> list[str]:
+    return sorted(str(file.relative_to(paths.folder)) for file in paths.folder.rglob("*"))
 
 
 def test_trials_with_a_value_are_ranked_the_best_first():
@@ -139,13 +145,38 @@ def test_the_best_checkpoints_of_the_top_trials_stay(paths):
         )
         for number, (state, value) in enumerate([(COMPLETE, 0.5), (FAIL, 0.9), (PRUNED, 0.6), (COMPLETE, 0.4)])
     ]
-    results.retain(paths, trials, MAP, NAMES, 2)
+    results.retain(paths, trials, results.Criteria(MAP, NAMES, 2))
     assert [files(folder) for folder in folders] == [["model_epoch_001.pth"], [], ["model_epoch_001.pth"], []]
 
 
 def test_a_running_trial_keeps_its_checkpoints_and_an_old_attempt_none(paths):
     running, old, new = saved(paths, 0, range(2)), saved(paths, 1, range(2)), saved(paths, 1, range(2), attempt=2)
     stored = {attributes.ATTEMPT: 2, attributes.CHECKPOINT: "trials/0001/attempt-2/train/model_epoch_001.pth"}
-    results.retain(paths, [trial(0, RUNNING, None), trial(1, COMPLETE, 0.4, **stored)], MAP, NAMES, 1)
+    results.retain(paths, [trial(0, RUNNING, None), trial(1, COMPLETE, 0.4, **stored)], results.Criteria(MAP, NAMES, 1))
     assert len(files(running)) == 3
     assert (files(old), files(new)) == ([], ["latest.pth", "model_epoch_001.pth"])
+
+
+@settings(max_examples=40)
+@given(
+    ends=st.lists(
+        st.tuples(st.sampled_from([PRUNED, FAIL]), st.sampled_from([None, 0.1, 0.2, 0.3]))
+        | st.tuples(st.just(COMPLETE), st.sampled_from([0.1, 0.2, 0.3, 0.4])),
+        max_size=7,
+    ),
+    top=st.integers(1, 3),
+    order=st.randoms(use_true_random=False),
+)
+def test_to_look_at_the_told_trial_alone_keeps_what_a_look_at_all_keeps(tmp_path_factory, ends, top, order) -> None:
+    one, other = (StudiesPaths(tmp_path_factory.mktemp("kept")).study("s") for _ in range(2))
+    for paths in (one, other):
+        for number in range(len(ends)):
+            saved(paths, number, range(3))
+    trials = [trial(number, RUNNING, None) for number in range(len(ends))]
+    for told in order.sample(range(len(ends)), len(ends)):
+        state, value = ends[told]
+        stored = {attributes.CHECKPOINT: f"trials/{told:04d}/attempt-1/train/model_epoch_001.pth"}
+        trials[told] = trial(told, state, value, **(stored if value is not None else {}))
+        results.retain(one, trials, results.Criteria(MAP, NAMES, top), told)
+        results.retain(other, trials, results.Criteria(MAP, NAMES, top))
+        assert every_file(one) == every_file(other)

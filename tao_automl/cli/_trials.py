@@ -75,6 +75,12 @@ def _note(trial: Trial, study: Study) -> str:
     return ", ".join(notes)
 
 
+def foremost(rows: Sequence[Row], count: int) -> list[Row]:
+    """Of many trials the last `count`, and what counts among the earlier ones: the defaults, the best, the active."""
+    early = [row for row in rows[:-count] if row.is_active or row.number == 0 or row.note.startswith("best")]
+    return [*early, *rows[-count:]]
+
+
 def table(shown: Iterable[Row], metric: str, params: Sequence[str], *, unicode: bool) -> Table:
     """A table of trials with the parameters `params`; NOTE is what folds."""
     names = _words.short_names(params)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tao_automl.cli._console import Console
     from tao_automl.report import Study
 
+SHOWN = 100  # trials: what is longer nobody reads on a terminal
+
 
 @click.command("status")
 @click.argument("study", required=False)
@@ -89,10 +91,11 @@ def _one(study: Study, console: Console) -> list[str | Text]:
     goal = f"{study.metric.direction.value} {study.metric.name}"
     out: list[str | Text] = [f"{study.name}: {study.state}{driven}; {goal}; {_trials.counts(study.counts)}"]
     if rows:
-        out += [
-            "",
-            *_trials.table(rows, study.metric.name, params, unicode=console.unicode).lines(console.width),
-        ]
+        shown = _trials.foremost(rows, SHOWN)
+        table = _trials.table(shown, study.metric.name, params, unicode=console.unicode)
+        out += ["", *table.lines(console.width)]
+        if len(shown) < len(rows):
+            out += [f"{len(rows) - len(shown)} earlier trials are left out; --json has all"]
     if study.winner is not None:
         out += ["", *_best.summary(study, study.winner)]
     if study.state == "stopped":

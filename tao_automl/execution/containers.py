@@ -188,7 +188,8 @@ def status(job_id: str, found: Mapping[str, Any], node: str, boot_s: float | Non
         job_id,
         Phase.EXITED,
         exit_code=state["ExitCode"] if survived and state["ExitCode"] != NOT_SEEN else None,
-        ended_at_s=ended,
+        # the engine notes a start only after the shim has said so, and a quick end may be noted before it
+        ended_at_s=None if ended is None else max(began, ended),
         oom_killed=bool(state.get("OOMKilled")),
         **known,
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -12,6 +13,8 @@ from tao_automl.search.attributes import INFEASIBLE, PARKED_S, REASON
 
 # An end that the user asked for says nothing about the configuration.
 _BY_THE_USER = "cancelled"
+
+Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,43 @@ class Spent:
     failures_in_a_row: int
 
 
-def spent(trials: Sequence[FrozenTrial], now: datetime) -> Spent:
-    """What the stored trials have used until `now` (local time without a zone, as Optuna stores it)."""
+@dataclass(frozen=True)
+class Past:
+    """What finished trials have used, which only changes when another one is finished.
+
+    `spans` are the times in which at least one ran: in order, and none touches another.
+    """
+
+    finished: int = 0
+    failures_in_a_row: int = 0
+    spans: tuple[Span, ...] = ()
+    time_s: float = 0.0
+
+
+def past(trials: Iterable[FrozenTrial]) -> Past:
+    """What the finished ones of the stored trials have used."""
     done = [trial for trial in trials if trial.state.is_finished()]
+    spans = _union(
+        (trial.datetime_start, trial.datetime_complete)
+        for trial in done
+        if trial.datetime_start is not None and trial.datetime_complete is not None
+    )
+    return Past(len(done), _failures_in_a_row(done), tuple(spans), _length_s(spans))
+
+
+def spent(trials: Iterable[FrozenTrial], now: datetime, known: Past | None = None) -> Spent:
+    """What the stored trials have used until `now` (local time without a zone, as Optuna stores it).
+
+    With the `past` of the finished ones, `trials` need only have those that run.
+    """
+    trials = list(trials)
+    known = past(trials) if known is None else known
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
-    intervals = [
-        (trial.datetime_start, _end(trial) or now) for trial in done + running if trial.datetime_start is not None
-    ]
-    return Spent(len(done), len(running), _union_s(intervals), _failures_in_a_row(done))
+    spans = [(trial.datetime_start, _end(trial) or now) for trial in running if trial.datetime_start is not None]
+    first = min((start for start, _ in spans), default=now)
+    recent = list(takewhile(lambda span: span[1] > first, reversed(known.spans)))
+    time_s = known.time_s - _length_s(recent) + _length_s(_union([*recent, *spans]))
+    return Spent(known.finished, len(running), time_s, known.failures_in_a_row)
 
 
 def exhausted(budget: Budget, used: Spent) -> str | None:
@@ -65,13 +97,19 @@ def _end(trial: FrozenTrial) -> datetime | None:
     return trial.datetime_complete
 
 
-def _union_s(intervals: Iterable[tuple[datetime, datetime]]) -> float:
-    """Length of the union, so that two trials side by side are not counted twice."""
-    total, end = 0.0, datetime.min
-    for start, stop in sorted(intervals):
-        total += max(0.0, (stop - max(start, end)).total_seconds())
-        end = max(end, stop)
-    return total
+def _union(spans: Iterable[Span]) -> list[Span]:
+    """The same time without overlaps, so that two trials side by side are not counted twice."""
+    merged: list[Span] = []
+    for start, stop in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], stop))
+        else:
+            merged.append((start, max(start, stop)))
+    return merged
+
+
+def _length_s(spans: Iterable[Span]) -> float:
+    return sum((stop - start).total_seconds() for start, stop in spans)
 
 
 def _failures_in_a_row(done: Iterable[FrozenTrial]) -> int:

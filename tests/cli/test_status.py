@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from optuna.trial import create_trial
 
+from tao_automl.search.attributes import ATTEMPT, BEST_EPOCH, BEST_VALUE
+from tao_automl.search.study import ask
 from tests.cli import study_on_disk
 
 
@@ -66,3 +69,19 @@ def test_a_file_that_is_no_database_is_named(call, tmp_path: Path) -> None:
     assert said.code == 2
     assert "studies.db" in said.err
     assert (tmp_path / "studies" / "studies.db").read_text() == "hello"
+
+
+def test_of_many_trials_the_last_are_shown_with_the_best_and_the_first(call, tmp_path: Path) -> None:
+    made = study_on_disk.create(tmp_path / "studies", "long", trials=200)
+    ask(made, study_on_disk.space())
+    for number in range(1, 130):
+        value = 0.9 if number == 7 else 0.2
+        found = {ATTEMPT: 1, BEST_VALUE: value, BEST_EPOCH: 0}
+        made.add_trial(create_trial(value=value, intermediate_values={0: value}, user_attrs=found))
+    said = call("status", "long")
+    assert said.code == 0, said.err
+    shown = [int(line.split()[0]) for line in said.out.splitlines() if line[:5].strip().isdigit()]
+    assert shown == [0, 7, *range(30, 130)]
+    assert "28 earlier trials are left out; --json has all" in said.out
+    assert len(call("status", "long", "--json").document["trials"]) == 130
+    assert "left out" not in call("status", "coco").out

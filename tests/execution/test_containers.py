@@ -113,6 +113,12 @@ def test_an_exit_code_that_was_made_up_after_a_reboot_is_none() -> None:
     assert containers.status("j", found, "n", began_s + 7200).exit_code == 7
 
 
+def test_an_end_that_the_engine_noted_before_the_start_took_no_time() -> None:
+    found = inspected({"Status": "exited", "ExitCode": 0, "FinishedAt": "2026-11-21T10:00:00.4Z"})
+    status = containers.status("j", found, "n")
+    assert status.ended_at_s == status.started_at_s is not None
+
+
 def test_times_are_read_to_the_nanosecond_and_in_any_zone() -> None:
     assert containers.seconds("1970-01-01T00:00:01.123456789Z") == pytest.approx(1.123456789)
     assert containers.seconds("1970-01-01T02:00:00+02:00") == 0.0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tao_automl.search.attributes import INFEASIBLE, REASON
-from tao_automl.search.stopping import Budget, Spent, exhausted, spent
+from tao_automl.search.stopping import Budget, Spent, exhausted, past, spent
 
 NOON = datetime(2026, 1, 1, 12)
 
@@ -90,3 +90,16 @@ def test_time_is_never_more_than_the_span_nor_less_than_the_longest_trial(spans)
     time_s = spent(trials, after(2000)).time_s
     covered = {second for low, high in ends for second in range(low, high)}
     assert time_s == len(covered)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), max_size=8),
+    st.lists(st.integers(0, 1000), max_size=4),
+)
+def test_what_is_known_of_finished_trials_need_not_be_summed_again(spans, starts):
+    done = [trial(i, TrialState.COMPLETE, min(pair), max(pair)) for i, pair in enumerate(spans)]
+    running = [trial(len(done) + i, TrialState.RUNNING, start) for i, start in enumerate(starts)]
+    assert spent(running, after(1500), past(done)) == spent(done + running, after(1500))
+    seconds = {second for pair in spans for second in range(min(pair), max(pair))}
+    seconds |= {second for start in starts for second in range(start, 1500)}
+    assert spent(running, after(1500), past(done)).time_s == len(seconds)
