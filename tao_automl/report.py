@@ -52,7 +52,8 @@ class Where:
 class Trial:
     """One trial. `state` is Optuna's; `epoch` is that of `value`, counted from 0; `epochs_done` is a count.
 
-    `value` is the best one reported so far, also of a failed trial, which wins nothing.
+    `value` is the best one reported so far, also of a failed trial, which wins nothing. `ran` is what ran instead
+    of what was proposed, by path; `retries` are the earlier attempts, by reason.
     """
 
     study: str
@@ -67,15 +68,19 @@ class Trial:
     value: float | None
     epoch: int | None
     params: Mapping[str, Any]
+    ran: Mapping[str, Any]
     points: Mapping[int, float]
     started_at: datetime | None
     ended_at: datetime | None
     duration_s: float | None
+    infeasible: bool
     reason: str | None
     detail: str | None
     fix: str | None
     exit_code: int | None
+    retries: Mapping[str, int]
     node: str | None
+    gpus: tuple[str, ...]
     checkpoint: Path | None
     files: AttemptPaths
 
@@ -98,14 +103,18 @@ class Trial:
             "epoch": self.epoch,
             "points": {str(epoch): value for epoch, value in sorted(self.points.items())},
             "params": dict(self.params),
+            "ran": dict(self.ran),
             "started": _iso(self.started_at),
             "ended": _iso(self.ended_at),
             "duration_s": self.duration_s,
+            "infeasible": self.infeasible,
             "reason": self.reason,
             "detail": self.detail,
             "fix": self.fix,
             "exit_code": self.exit_code,
+            "retries": dict(self.retries),
             "node": self.node,
+            "gpus": list(self.gpus),
             "checkpoint": str(self.checkpoint) if self.checkpoint else None,
             "folder": str(self.files.folder),
         }
@@ -113,7 +122,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Study:
-    """One study with its trials. `state` is running, stopped or finished; `driver` says who runs it."""
+    """One study with its trials. `state` is running, stopped or finished; `driver` says who runs it.
+
+    `aborted` is the reason why no trial of it can run, `quarantine` the GPUs it no longer uses, as host/gpu.
+    """
 
     name: str
     model: str | None
@@ -123,6 +135,8 @@ class Study:
     budget_trials: int | None
     epochs: int | None
     runtime: str | None
+    aborted: str | None
+    quarantine: tuple[str, ...]
     trials: tuple[Trial, ...]
     winner: Winner | None
     paths: StudyPaths
@@ -171,6 +185,8 @@ class Study:
             "counts": dict(self.counts),
             "epochs": self.epochs,
             "runtime": self.runtime,
+            "aborted": self.aborted,
+            "quarantine": list(self.quarantine),
             "best": self.winner.value if self.winner else None,
             "best_trial": self.winner.trial if self.winner else None,
             "started": _iso(self.started_at),
@@ -244,6 +260,8 @@ def _study(where: Where, opened: BaseStorage, name: str, now: datetime) -> Study
         budget_trials=budget,
         epochs=epochs,
         runtime=stored.get(attributes.RUNTIME),
+        aborted=stored.get(attributes.ABORTED),
+        quarantine=tuple(stored.get(attributes.QUARANTINE) or ()),
         trials=tuple(_trial(trial, _Of(name, epochs, metric, paths), now) for trial in frozen),
         winner=results.winner(ranked[0], name, paths, metric) if ranked else None,
         paths=paths,
@@ -281,15 +299,19 @@ def _trial(frozen: FrozenTrial, of: _Of, now: datetime) -> Trial:
         value=best[1] if best else None,
         epoch=best[0] if best else None,
         params=known.get(attributes.VALUES, {}),
+        ran=known.get(attributes.CHANGED) or {},
         points=points,
         started_at=frozen.datetime_start,
         ended_at=frozen.datetime_complete,
         duration_s=_duration(frozen, now),
+        infeasible=bool(known.get(attributes.INFEASIBLE)),
         reason=known.get(attributes.REASON),
         detail=known.get(attributes.DETAIL),
         fix=known.get(attributes.FIX),
         exit_code=known.get(attributes.EXIT_CODE, 0 if complete else None),
+        retries=known.get(attributes.RETRIES) or {},
         node=known.get(attributes.NODE),
+        gpus=tuple(known.get(attributes.GPUS) or ()),
         checkpoint=file if file is not None and file.exists() else None,
         files=of.paths.attempt(frozen.number, attempt),
     )

@@ -68,8 +68,8 @@ def _note(trial: Trial, study: Study) -> str:
         notes.append("defaults")
     if trial.attempt > 1:
         notes.append(f"attempt {trial.attempt}")
-    if trial.is_finished and trial.reason:  # of a pruned one: its config cannot run
-        notes.append(trial.reason if trial.state == "FAIL" else f"infeasible: {trial.reason}")
+    if trial.is_finished and trial.reason:
+        notes.append(f"infeasible: {trial.reason}" if trial.infeasible else trial.reason)
     if not trial.is_finished and study.driver is None:
         notes.append(RESUMABLE)
     return ", ".join(notes)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,22 +13,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from tao_automl.cli._console import Console
-    from tao_automl.report import Study, Trial, Where
+    from tao_automl.report import Study, Trial
 
-
-@dataclass(frozen=True)
-class Run:
-    """What storage and events say of how a trial ran, beyond its result.
-
-    `ran` is what ran instead of what was proposed, by path. `retried` are the attempts that were followed by
-    another one, oldest first: (number, reason, what was done about it).
-    """
-
-    infeasible: bool
-    gpus: tuple[str, ...]
-    ran: Mapping[str, Any]
-    retries: Mapping[str, int]
-    retried: Sequence[tuple[int, str, str]]
+Attempt = tuple[int, str, str]  # its number, how it ended, what was done about it
 
 
 @click.command("show")
@@ -55,58 +41,37 @@ def command(name: str | None, spec: bool, as_json: bool, **flags: Any) -> None:
     if number is None:
         if spec:
             raise UsageError("--spec is of a trial", tip=f"tao-automl show {found.name}/0 --spec")
-        _show_study(found, _stored(where, found.name), console, as_json)
+        _show_study(found, console, as_json)
         return
     trial = found.trial(number)
     if spec and not trial.files.spec.exists():
         raise UsageError(f"trial {number} has no spec: {trial.files.spec} is missing")
-    run = _run(where, found, number)
+    earlier = _earlier(found, number)
     if as_json:
-        console.document(_document(trial, found, run, spec))
+        console.document(_document(trial, found, earlier, spec))
     elif spec:
         console.out(trial.files.spec.read_text(encoding="utf-8").rstrip())
     else:
-        console.out(*_trial(trial, found, run))
+        console.out(*_trial(trial, found, earlier))
 
 
-def _stored(where: Where, study: str, number: int | None = None) -> Mapping[str, Any]:
-    """The attributes of a study, or of one of its trials."""
-    from tao_automl.search import study as storage
-
-    loaded = storage.load(where.open(), study)
-    return loaded.user_attrs if number is None else storage.trials(loaded)[number].user_attrs
-
-
-def _run(where: Where, study: Study, number: int) -> Run:
+def _earlier(study: Study, number: int) -> list[Attempt]:
+    """The attempts of a trial that were followed by another one, the oldest first."""
     from tao_automl import events
-    from tao_automl.search import attributes
 
-    stored = _stored(where, study.name, number)
-    retried = [
+    return [
         (event.get("attempt", 1), str(event.get("reason", "")), str(event.get("detail", "")))
         for event in events.read(study.paths.events)
         if event["event"] == "trial_retried" and event.get("trial") == number
     ]
-    return Run(
-        infeasible=bool(stored.get(attributes.INFEASIBLE)),
-        gpus=tuple(stored.get(attributes.GPUS) or ()),
-        ran=stored.get(attributes.CHANGED) or {},
-        retries=stored.get(attributes.RETRIES) or {},
-        retried=retried,
-    )
 
 
-def _show_study(study: Study, stored: Mapping[str, Any], console: Console, as_json: bool) -> None:
+def _show_study(study: Study, console: Console, as_json: bool) -> None:
     """Settings and space come from the study's folder and its skill; the rest is in storage."""
     from tao_automl import driver
     from tao_automl.cli import _plan
     from tao_automl.errors import AutoMLError
-    from tao_automl.search import attributes
 
-    ends = {
-        "aborted": stored.get(attributes.ABORTED),
-        "quarantine": list(stored.get(attributes.QUARANTINE) or ()),
-    }
     try:
         plan = driver.plan_of(study.name, study.paths.folder.parent, {})
     except AutoMLError as error:
@@ -114,16 +79,16 @@ def _show_study(study: Study, stored: Mapping[str, Any], console: Console, as_js
     if as_json:
         space = _plan.document(plan) if plan else {"settings": None, "space": None}
         part = {key: space[key] for key in ("settings", "space")}
-        console.document({"schema": 1, **study.as_dict(), **ends, **part})
+        console.document({"schema": 1, **study.as_dict(), **part})
         return
-    console.out(*_facts(study, ends))
+    console.out(*_facts(study))
     if plan is not None:
         console.out(*_plan.record(plan, console.width))
     else:
         console.say("", f"settings and space cannot be shown: {problem}")
 
 
-def _facts(study: Study, ends: Mapping[str, Any]) -> list[Text]:
+def _facts(study: Study) -> list[Text]:
     from tao_automl.cli import _trials, _words
     from tao_automl.cli._tables import facts
 
@@ -135,15 +100,15 @@ def _facts(study: Study, ends: Mapping[str, Any]) -> list[Text]:
             ("Model", study.model),
             ("Goal", f"{study.metric.direction.value} {study.metric.name}"),
             ("Trials", f"{_trials.counts(study.counts)}; {study.budget_trials or 'no limit'} in all"),
-            ("Aborted", ends["aborted"]),
-            ("Faulty GPUs", ", ".join(ends["quarantine"])),
+            ("Aborted", study.aborted),
+            ("Faulty GPUs", ", ".join(study.quarantine)),
             ("Runtime", study.runtime),
             ("Folder", _words.path(study.paths.folder)),
         ]
     )
 
 
-def _trial(trial: Trial, study: Study, run: Run) -> list[str | Text]:
+def _trial(trial: Trial, study: Study, earlier: Sequence[Attempt]) -> list[str | Text]:
     from tao_automl.cli import _words
     from tao_automl.cli._tables import facts
 
@@ -151,13 +116,13 @@ def _trial(trial: Trial, study: Study, run: Run) -> list[str | Text]:
     out: list[str | Text] = [
         *facts(
             [
-                ("State", _state(trial, run)),
+                ("State", _state(trial)),
                 ("Why", trial.detail),
                 ("Fix", trial.fix),
                 (trial.metric, measured if trial.value is not None else None),
-                ("Ran with", "\n".join(_ran(trial, run))),
-                ("Node", _node(trial, run)),
-                ("Attempts", "\n".join(_attempts(trial, run))),
+                ("Ran with", "\n".join(_ran(trial))),
+                ("Node", _node(trial)),
+                ("Attempts", "\n".join(_attempts(trial, earlier))),
                 ("Checkpoint", _words.path(trial.checkpoint) if trial.checkpoint else None),
                 ("Log", "\n".join(_log(trial))),
             ]
@@ -172,10 +137,10 @@ def _trial(trial: Trial, study: Study, run: Run) -> list[str | Text]:
     return out
 
 
-def _state(trial: Trial, run: Run) -> str:
+def _state(trial: Trial) -> str:
     from tao_automl.cli import _trials, _words
 
-    word = "infeasible" if run.infeasible else str(_words.state(trial.state))
+    word = "infeasible" if trial.infeasible else str(_words.state(trial.state))
     if trial.reason:
         word += f": {trial.reason}"
     if trial.exit_code is not None:
@@ -189,27 +154,27 @@ def _state(trial: Trial, run: Run) -> str:
     return f"{word}, stopped: {_trials.RESUMABLE}" if trial.parked else word
 
 
-def _node(trial: Trial, run: Run) -> str | None:
-    gpus = f", GPU {', '.join(run.gpus)}" if run.gpus else ""
+def _node(trial: Trial) -> str | None:
+    gpus = f", GPU {', '.join(trial.gpus)}" if trial.gpus else ""
     return f"{trial.node}{gpus}" if trial.node else None
 
 
-def _ran(trial: Trial, run: Run) -> list[str]:
+def _ran(trial: Trial) -> list[str]:
     """What differs from what was proposed, because that did not run."""
     from tao_automl.cli import _words
 
     out = []
-    for path, value in run.ran.items():
+    for path, value in trial.ran.items():
         proposed = f", not {_words.value(trial.params[path])} as proposed" if path in trial.params else ""
         out.append(f"{path} {_words.value(value)}{proposed}")
     return out
 
 
-def _attempts(trial: Trial, run: Run) -> list[str]:
+def _attempts(trial: Trial, earlier: Sequence[Attempt]) -> list[str]:
     """How the earlier attempts ended. Events tell each; without them storage still counts them."""
-    if run.retried:
-        return [f"{number} ended: {detail or reason}" for number, reason, detail in run.retried]
-    counts = ", ".join(f"{count} {reason}" for reason, count in sorted(run.retries.items()))
+    if earlier:
+        return [f"{number} ended: {detail or reason}" for number, reason, detail in earlier]
+    counts = ", ".join(f"{count} {reason}" for reason, count in sorted(trial.retries.items()))
     return [f"{trial.attempt}, after {counts}"] if counts else []
 
 
@@ -233,7 +198,7 @@ def _changed(trial: Trial, study: Study) -> dict[str, tuple[Any, Any]]:
     return {path: (defaults.get(path), value) for path, value in trial.params.items() if defaults.get(path) != value}
 
 
-def _document(trial: Trial, study: Study, run: Run, spec: bool) -> dict[str, Any]:
+def _document(trial: Trial, study: Study, earlier: Sequence[Attempt], spec: bool) -> dict[str, Any]:
     from tao_automl.tao import spec as spec_file
 
     changed = {path: {"default": before, "value": now} for path, (before, now) in _changed(trial, study).items()}
@@ -243,11 +208,7 @@ def _document(trial: Trial, study: Study, run: Run, spec: bool) -> dict[str, Any
         "study": study.name,
         **trial.as_dict(),
         "changed": changed,
-        "infeasible": run.infeasible,
-        "gpus": list(run.gpus),
-        "ran": dict(run.ran),
-        "retries": dict(run.retries),
-        "attempts": [{"attempt": item[0], "reason": item[1], "detail": item[2]} for item in run.retried],
+        "attempts": [{"attempt": each, "reason": reason, "detail": detail} for each, reason, detail in earlier],
         "log": str(trial.files.log),
         "run_sh": str(trial.files.run_sh),
         **shown,
