@@ -109,7 +109,7 @@ def prepare(plan: Plan, name: str, won: Winner, given: Mapping[str, Any], checkp
             tip="--checkpoint FILE names another, or take another trial: STUDY/TRIAL",
         )
     paths = plan.paths.next_action(name)
-    values = {item.path: item.value for item in plan.skill.facts.launch if item.path in schema.fields}
+    values = {item.path: item.value for item in plan.skill.facts.launch if schema.has(item.path)}
     values |= _carried(plan, won, schema)
     values |= _functions(action, file, paths)
     set_values = launch.user_values(plan.skill, schema, given, name)

@@ -106,6 +106,7 @@ class Facts:
     """One `automl.yaml`. `metric` names the one of `metrics` that is tuned unless the user names another.
 
     `carry` lists the structural parameters that an action on a trained checkpoint takes over from its spec.
+    `aliases` maps other names of keys to their paths.
     """
 
     model: str
@@ -118,6 +119,7 @@ class Facts:
     launch: tuple[LaunchValue, ...] = ()
     search: SearchFacts = field(default_factory=SearchFacts)
     carry: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Facts:
@@ -144,6 +146,7 @@ class Facts:
             launch=tuple(LaunchValue(**entry) for entry in data.get("launch", [])),
             search=_search(data.get("search", {})),
             carry=tuple(data.get("carry", [])),
+            aliases=data.get("aliases", {}),
         )
 
 
@@ -214,6 +217,9 @@ def _paths(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     named = [(path, f"keys.{name}") for name, path in data["keys"].items()]
     named += [(entry["path"], f"launch[{i}].path") for i, entry in enumerate(data.get("launch", []))]
     named += [(path, f"carry[{i}]") for i, path in enumerate(data.get("carry", []))]
+    named += [(path, f"aliases.{name}") for name, path in data.get("aliases", {}).items()]
+    for name, entry in data["metrics"].items():
+        named += [(path, f"metrics.{name}.needs") for path in entry.get("needs", {})]
     named += [(path, f"search.also[{i}]") for i, path in enumerate(search.get("also", []))]
     named += [(path, f"search.ranges.{path}") for path in search.get("ranges", {})]
     for part in ("keep", "active"):
@@ -223,7 +229,7 @@ def _paths(data: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _metric(name: str, entry: Mapping[str, Any]) -> Metric:
     aliases = tuple(entry.get("aliases", []))
-    return Metric(name, Direction(entry["direction"]), aliases, entry.get("evaluate"))
+    return Metric(name, Direction(entry["direction"]), aliases, entry.get("evaluate"), entry.get("needs", {}))
 
 
 def _search(entry: Mapping[str, Any]) -> SearchFacts:

@@ -3,16 +3,20 @@
 ```
 <skill>/automl.yaml                                what tuning must know
         references/skill_info.yaml                 actions: command, image, inputs, outputs
+        references/tao-deploy-*.skill_info.yaml    the same for the deploy container
         references/spec_template_<action>.yaml     the full spec of an action
         schemas/<action>.schema.json               its schema
 ```
+
+An action of the deploy container goes by its own name where the model has none of that name, else by
+`deploy_<action>`; its files are always `spec_template_deploy_<action>.yaml` and so on.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,8 @@ from tao_automl.tao.schema import Schema
 
 FACTS = "automl.yaml"
 INFO = "references/skill_info.yaml"
+DEPLOY_INFO = "references/tao-deploy-*.skill_info.yaml"
+_DEPLOY = "deploy_"
 _PREFIX = re.compile(r"tao_[a-z]+_")
 
 
@@ -52,7 +58,10 @@ class DataSource:
 
 @dataclass(frozen=True)
 class Action:
-    """One thing a container can do. `command` holds `{config_path}` where the spec's path goes."""
+    """One thing a container can do. `command` holds `{config_path}` where the spec's path goes.
+
+    `deploy`: the deploy container does it, which has spec templates of its own.
+    """
 
     name: str
     command: str
@@ -63,6 +72,17 @@ class Action:
     data_sources: tuple[DataSource, ...]
     config_format: str
     upload_excludes: tuple[str, ...]
+    deploy: bool = False
+
+    @property
+    def task(self) -> str:
+        """TAO's word for it: that of the command, of its group in the spec, and of its results folder."""
+        return self.name.removeprefix(_DEPLOY) if self.deploy else self.name
+
+    @property
+    def file(self) -> str:
+        """What its schema and template are called after."""
+        return _DEPLOY + self.task if self.deploy else self.name
 
 
 @dataclass(frozen=True)
@@ -89,12 +109,14 @@ class Skill:
         return self.actions[name]
 
     def schema(self, action: str) -> Schema:
-        """The schema of an action's spec.
+        """The schema of an action's spec. A deploy action without one of its own has that of its task.
 
         Raises:
             SkillError: the file is missing or unreadable.
         """
-        path = self.folder / "schemas" / f"{action}.schema.json"
+        path = self._schema_file(self._file(action))
+        if not path.is_file() and action in self.actions:
+            path = self._schema_file(self.actions[action].task)
         self._require(path)
         return Schema.load(path)
 
@@ -105,12 +127,18 @@ class Skill:
             SkillError: the file is missing or no mapping.
             ConfigError: it is not YAML.
         """
-        path = self.folder / "references" / f"spec_template_{action}.yaml"
+        path = self.folder / "references" / f"spec_template_{self._file(action)}.yaml"
         self._require(path)
         data, _ = yamlfile.load(path)
         if not isinstance(data, dict):
             raise SkillError(f"{path} is no spec: a mapping is expected")
         return data
+
+    def _file(self, action: str) -> str:
+        return self.actions[action].file if action in self.actions else action
+
+    def _schema_file(self, name: str) -> Path:
+        return self.folder / "schemas" / f"{name}.schema.json"
 
     def _require(self, path: Path) -> None:
         if path.is_file():
@@ -135,21 +163,37 @@ def load(folder: Path | str) -> Skill:
     for file in (INFO, FACTS):
         if not (folder / file).is_file():
             raise SkillError(f"{folder} is no skill: {file} is missing", tip="name a folder such as skills/tao-train-…")
-    info, locate = yamlfile.load(folder / INFO)
-    reader = _Info(folder / INFO, locate)
-    info = reader.mapping(info, "")
+    reader, info = _Info.read(folder / INFO)
     arch = reader.text(info, "", "network_arch")
     facts = Facts.load(folder / FACTS)
+    actions, shorthand = reader.actions(info), reader.shorthand(info)
+    for path in sorted(folder.glob(DEPLOY_INFO)):
+        reader, deployed = _Info.read(path)
+        actions = _with_deployed(actions, reader.actions(deployed))
+        shorthand = {**reader.shorthand(deployed), **shorthand}
     return Skill(
         folder=folder,
         name=folder.resolve().name,
         model=facts.model,
         network_arch=arch,
         automl_enabled=info.get("automl_enabled") is True,
-        actions=reader.actions(info),
-        shorthand={str(key): str(path) for key, path in reader.part(info, "", "spec_shorthand_keys").items()},
+        actions=actions,
+        shorthand={**shorthand, **facts.aliases},
         facts=facts,
     )
+
+
+def _with_deployed(own: Mapping[str, Action], deployed: Mapping[str, Action]) -> dict[str, Action]:
+    """The model's actions with those of the deploy container. One that both name, in the same image, is one."""
+    merged = dict(own)
+    for name, action in deployed.items():
+        if name not in own:
+            merged[name] = replace(action, deploy=True)
+        elif own[name].image == action.image:
+            merged[name] = replace(own[name], deploy=True)
+        else:
+            merged[_DEPLOY + name] = replace(action, name=_DEPLOY + name, deploy=True)
+    return merged
 
 
 def discover(root: Path) -> tuple[Skill, ...]:
@@ -213,6 +257,13 @@ class _Info:
     path: Path
     locate: yamlfile.Locate
 
+    @classmethod
+    def read(cls, path: Path) -> tuple[_Info, dict[str, Any]]:
+        """The reader of a file, and what the file holds."""
+        content, locate = yamlfile.load(path)
+        reader = cls(path, locate)
+        return reader, reader.mapping(content, "")
+
     def error(self, at: str, message: str) -> SkillError:
         return SkillError(f"{self.path}:{self.locate(at)}: {message}")
 
@@ -232,6 +283,9 @@ class _Info:
         if not isinstance(value, str) or not value:
             raise self.error(where, f"{where} is missing")
         return value
+
+    def shorthand(self, info: Mapping[str, Any]) -> dict[str, str]:
+        return {str(key): str(path) for key, path in self.part(info, "", "spec_shorthand_keys").items()}
 
     def actions(self, info: Mapping[str, Any]) -> dict[str, Action]:
         sources = self.part(info, "", "data_sources")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ SOURCES = {"train_datasets", "eval_dataset", "inference_dataset", "calibration_d
 
 def test_there_are_skills() -> None:
     assert FOLDERS
+
+
+@cache
+def _loaded(folder: Path) -> Skill:
+    return skill.load(folder)
 
 
 class SkillContract:
@@ -50,7 +56,7 @@ class SkillContract:
     def test_each_action_has_a_schema_and_a_template_that_fit(self, model: Skill) -> None:
         for action in model.actions:
             schema, template = model.schema(action), model.template(action)
-            assert schema.action == action
+            assert schema.action in (action, f"deploy_{action}")
             for path, value in keypath.flatten(template).items():
                 schema.check(path, value)
             missing = [path for path in schema.fields if keypath.get(template, path, MISSING) is MISSING]
@@ -70,13 +76,16 @@ class SkillContract:
             assert action.command.split().count("{config_path}") == 1
             assert action.command.count("{") == 1
             assert ":" in action.image
+            assert action.task in action.command.split()
             assert action.config_format == "yaml"
 
     def test_each_key_of_an_action_is_in_its_template(self, model: Skill) -> None:
         for action in model.actions.values():
-            template = model.template(action.name)
+            template, schema = model.template(action.name), model.schema(action.name)
             for path in (*action.inputs, *action.outputs, *action.spec_params):
-                keypath.get(template, path)
+                assert schema.has(path)
+                if path in schema.fields and schema.fields[path].default is not MISSING:
+                    keypath.get(template, path)
 
     def test_each_data_source_is_in_the_template(self, model: Skill) -> None:
         for action in model.actions.values():
@@ -91,7 +100,7 @@ class SkillContract:
                 first = present[0] if isinstance(present, list) and present else present
                 assert isinstance(first, dict) == isinstance(parts, dict)
                 if isinstance(parts, dict):
-                    assert set(parts) <= set(first)
+                    assert "image_dir" in set(parts) & set(first)
 
     def test_training_names_data_to_train_on_and_to_validate_on(self, model: Skill) -> None:
         sources = {source.source for source in model.actions["train"].data_sources}
@@ -110,7 +119,12 @@ class SkillContract:
 
     def test_each_path_of_the_facts_is_in_the_train_schema(self, model: Skill, schema: Schema) -> None:
         for path in _named(model):
-            schema.field(path)
+            schema.check(path, None)
+
+    def test_each_other_name_of_a_key_leads_to_one(self, model: Skill) -> None:
+        schemas = [model.schema(action) for action in model.actions]
+        for name, path in model.shorthand.items():
+            assert any(schema.has(path) for schema in schemas), name
 
     def test_each_launch_value_has_the_right_type(self, model: Skill, schema: Schema) -> None:
         for item in model.facts.launch:
@@ -152,7 +166,8 @@ def _named(model: Skill) -> Iterator[str]:
     yield from (path for path in vars(facts.keys).values() if path is not None)
     yield from (item.path for item in facts.launch)
     yield from facts.carry
-    yield from model.shorthand.values()
+    for metric in facts.metrics.values():
+        yield from metric.needs
     yield from (*facts.search.ranges, *facts.search.also, *facts.search.keep)
     for active in facts.search.active:
         yield from _conditions(active)
@@ -173,4 +188,4 @@ def _conditions(active: ActiveFact) -> Iterator[str]:
 class TestEverySkill(SkillContract):
     @pytest.fixture
     def model(self, folder: Path) -> Skill:
-        return skill.load(folder)
+        return _loaded(folder)
