@@ -19,6 +19,7 @@ from tao_automl.layout import StudiesPaths
 from tao_automl.tao import keypath, spec
 from tao_automl.tao.dataset import Dataset
 from tao_automl.tao.facts import Facts
+from tao_automl.tao.metric import Metric
 from tao_automl.tao.schema import Schema
 from tao_automl.tao.skill import Action, DataSource, Skill
 
@@ -306,7 +307,7 @@ def is_below(path: str, source: str) -> bool:
     return path == source or path.startswith((source + ".", source + "["))
 
 
-def metric_of(skill: Skill, settings: Settings) -> Any:
+def metric_of(skill: Skill, settings: Settings) -> Metric:
     """The study's metric with its direction: the user's word, an alias of it, or the model's own.
 
     Raises:
@@ -318,3 +319,18 @@ def metric_of(skill: Skill, settings: Settings) -> Any:
     if name not in known:
         raise UsageError(f"model '{skill.model}' reports no metric '{name}'", tip=near(name, known))
     return known[name]
+
+
+def check_metric(skill: Skill, metric: Metric, launched: Mapping[str, Any]) -> None:
+    """Refuse a metric that the launched spec does not let the trainer report.
+
+    Raises:
+        UsageError: a value of the spec that it needs is another one.
+    """
+    for path, wanted in metric.needs.items():
+        value = keypath.get(launched, path, None)
+        if value == wanted:
+            continue
+        others = [item.name for item in skill.facts.metrics.values() if item.needs.get(path) == value]
+        tip = f"--set {path}={wanted}" + (f", or --metric {others[0]}" if others else "")
+        raise UsageError(f"{metric.name} is reported with {path} {wanted} only, which is {value}", tip=tip)

@@ -194,6 +194,7 @@ def check_machine(plan: Plan) -> None:
 def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: datetime) -> Plan:
     launched = launch.training(chosen, settings, data)
     metric = launch.metric_of(chosen, settings)
+    launch.check_metric(chosen, metric, launched.spec)
     if settings["direction"]:
         metric = dataclasses.replace(metric, direction=Direction(settings["direction"]))
     epochs = int(keypath.get(launched.spec, chosen.facts.keys.epochs))

@@ -115,6 +115,12 @@ def test_optional_parts_may_be_left_out(tmp_path: Path) -> None:
         ("model: toy\n", "", r"automl\.yaml:1: 'model' is a required property"),
         ("data: {format: coco}", "data: {format: voc}", r"automl\.yaml:15: data\.format: "),
         ("data: {format: coco}", "data: {format: coco", r"automl\.yaml:16:"),
+        ("model: toy\n", "model: toy\naliases: {x: a..b}\n", r"automl\.yaml:2: aliases\.x: 'a\.\.b' is no key path"),
+        (
+            "direction: minimize",
+            "direction: minimize, needs: {a..b: 1}",
+            r"automl\.yaml:6: metrics\.val_loss\.needs: 'a\.\.b' is no key path",
+        ),
     ],
 )
 def test_an_error_names_file_line_and_key(tmp_path: Path, old: str, new: str, words: str) -> None:

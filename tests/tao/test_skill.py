@@ -171,3 +171,58 @@ def test_an_error_in_skill_info_names_file_and_line(bank: Path, old: str, new: s
 def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(SkillError, match=r"skill_info\.yaml is missing"):
         skill.load(tmp_path / "nothing")
+
+
+DEPLOY = """\
+network_arch: toy_net
+container_image: registry.example/toy:1-deploy
+spec_shorthand_keys: {num_epochs: wrong, precision: export.precision}
+actions:
+  export: {command: "toy_net export -e {config_path}", inputs: {export.file: {type: file}}}
+  train: {command: "toy_net train -e {config_path}"}
+  build: {command: "toy_net build -e {config_path}"}
+"""
+
+
+def test_the_deploy_container_has_actions_of_its_own(bank: Path) -> None:
+    folder = bank / "tao-train-toy"
+    (folder / "references/tao-deploy-toy.skill_info.yaml").write_text(DEPLOY)
+    own, toy = skill.load(BANK / "tao-train-toy"), skill.load(folder)
+    assert list(toy.actions) == ["train", "export", "deploy_train", "build"]
+    assert toy.actions["train"] == own.actions["train"]
+    assert toy.actions["export"].inputs == own.actions["export"].inputs  # both name it, in the same image
+    assert {name: action.task for name, action in toy.actions.items()} == {
+        "train": "train",
+        "export": "export",
+        "deploy_train": "train",
+        "build": "build",
+    }
+    assert toy.shorthand == {"num_epochs": "train.num_epochs", "precision": "export.precision"}
+    assert toy.automl_enabled
+
+
+def test_the_deploy_container_has_spec_templates_of_its_own(bank: Path) -> None:
+    folder = bank / "tao-train-toy"
+    (folder / "references/tao-deploy-toy.skill_info.yaml").write_text(DEPLOY)
+    (folder / "references/spec_template_deploy_train.yaml").write_text("results_dir: here\n")
+    toy = skill.load(folder)
+    assert toy.template("deploy_train") == {"results_dir": "here"}
+    assert toy.schema("deploy_train").source == toy.schema("train").source  # without one of its own
+    shutil.copy(folder / "schemas/train.schema.json", folder / "schemas/deploy_train.schema.json")
+    assert toy.schema("deploy_train").source.endswith("deploy_train.schema.json")
+    with pytest.raises(SkillError, match=r"spec_template_deploy_build\.yaml is missing"):
+        toy.template("build")
+
+
+def test_a_mistake_in_the_deploy_file_is_named_with_its_line(bank: Path) -> None:
+    folder = bank / "tao-train-toy"
+    (folder / "references/tao-deploy-toy.skill_info.yaml").write_text("actions:\n  build: {command: ''}\n")
+    with pytest.raises(SkillError, match=r"tao-deploy-toy\.skill_info\.yaml:2: actions\.build\.command is missing"):
+        skill.load(folder)
+
+
+def test_other_names_of_keys_are_understood(bank: Path) -> None:
+    folder = bank / "tao-train-toy"
+    with (folder / "automl.yaml").open("a") as file:
+        file.write("aliases: {optim.lr: train.lr}\n")
+    assert skill.load(folder).shorthand == {"num_epochs": "train.num_epochs", "optim.lr": "train.lr"}
