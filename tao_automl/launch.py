@@ -99,8 +99,8 @@ def data_is_named(skill: Skill, settings: Settings) -> bool:
     """True if the user says in any form what to train on."""
     if settings["train_data"] or settings["val_data"]:
         return True
-    sources = [source.key for source in skill.actions["train"].data_sources]
-    return any(is_below(key, source) for key in settings["set"] for source in sources)
+    named = [skill.shorthand.get(name, name) for name in settings["set"]]
+    return any(names_data(path, source) for path in named for source in skill.actions["train"].data_sources)
 
 
 def user_values(skill: Skill, schema: Schema, given: Mapping[str, Any], action: str) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def _data_values(action: Action, settings: Settings, data: Data, user: Mapping[s
     studies = StudiesPaths(settings["studies_dir"])
     chosen = {}
     for source in action.data_sources:
-        if any(is_below(path, source.key) for path in user):
+        if any(names_data(path, source) for path in user):
             continue
         setting = SOURCES.get(source.source)
         if setting is None:
@@ -305,6 +305,17 @@ def _check_batch(facts: Facts, launched: Mapping[str, Any], data: Data) -> None:
 def is_below(path: str, source: str) -> bool:
     """True for the key itself and everything under it: `a.b` holds for `a.b[0].c` and `a.b.c`."""
     return path == source or path.startswith((source + ".", source + "["))
+
+
+def names_data(path: str, source: DataSource) -> bool:
+    """True for a key that says which data a source has, and not for one beside these, such as their kind."""
+    if not is_below(path, source.key):
+        return False
+    below = path[len(source.key) :]
+    beside = (
+        below.startswith(".") and "" not in source.files and not any(is_below(below[1:], part) for part in source.files)
+    )
+    return not beside
 
 
 def metric_of(skill: Skill, settings: Settings) -> Metric:

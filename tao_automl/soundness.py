@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tao_automl.errors import AutoMLError, UsageError
+from tao_automl.search.activity import Activity
 from tao_automl.search.overrides import Overrides
 from tao_automl.search.space import Limits, Parameter, SearchSpace
 from tao_automl.tao import keypath, skill, spec
-from tao_automl.tao.facts import ActiveFact, Facts
+from tao_automl.tao.facts import Facts
 from tao_automl.tao.schema import MISSING, Schema
 from tao_automl.tao.skill import Action, Skill
 
@@ -172,13 +173,8 @@ def _paths(facts: Facts) -> Iterator[str]:
     for metric in facts.metrics.values():
         yield from metric.needs
     for active in facts.search.active:
-        yield from _conditions(active)
-
-
-def _conditions(active: ActiveFact) -> Iterator[str]:
-    yield active.path
-    for entry in (*active.when, *active.unless):
-        yield from entry
+        yield active.path
+        yield from Activity(active).keys()
 
 
 def _space(known: Skill) -> SearchSpace:

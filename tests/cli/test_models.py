@@ -28,7 +28,7 @@ def test_each_model_is_a_line_with_its_objective_and_actions(call) -> None:
     assert "17 of 117" in dino
     assert "max val_mAP50" in dino
     assert "evaluate export" in dino
-    assert said.err.rstrip().endswith("What would be searched: tao-automl space dino")
+    assert said.err.rstrip().endswith("What would be searched: tao-automl space deformable_detr")
 
 
 def test_as_json_it_has_the_same_and_no_talk(call) -> None:
