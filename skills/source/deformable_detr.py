@@ -18,7 +18,7 @@ NETWORK = (
     .changed("dropout_ratio", default=0.3)
     .plus(
         with_box_refine=Leaf("bool", "Refine the boxes after each decoder layer.", True),
-        dld_model_dir_path=Leaf("string", "Folder of a model to learn from.", ""),
+        dld_model_dir_path=Leaf("string", "Folder of an edited model, as DLD exports it.", ""),
     )
 )
 
