@@ -29,7 +29,7 @@ def _shipped(name: str) -> Path:
 
 
 def skills_dir() -> Path:
-    """The models we ship; TAO_AUTOML_SKILLS_DIR names another bank."""
+    """The models we ship; TAO_AUTOML_SKILLS_DIR names a folder that stands for them."""
     named = os.environ.get("TAO_AUTOML_SKILLS_DIR")
     return Path(named).expanduser().resolve() if named else _shipped("skills")
 
@@ -48,6 +48,10 @@ class AttemptPaths:
     @property
     def spec(self) -> Path:
         return self.folder / "spec.yaml"
+
+    def config(self, file_format: str) -> Path:
+        """The spec as a command reads it: `spec.yaml`, or the same in another format beside it."""
+        return self.folder / f"spec.{'yaml' if file_format == 'yml' else file_format}"
 
     @property
     def job(self) -> Path:

@@ -157,9 +157,9 @@ def _remove_others(folder: Path, names: CheckpointNames, kept: set[Path]) -> Non
     for file in checkpoint.scan(folder, names):
         if file.path not in kept:
             file.path.unlink(missing_ok=True)
-    latest = folder / names.latest
-    if latest.is_symlink() and not latest.exists():
-        latest.unlink()
+    for latest in folder.glob(names.latest):
+        if latest.is_symlink() and not latest.exists():
+            latest.unlink()
 
 
 def _published(metrics: Path) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ import pytest
 
 from tao_automl.layout import skills_dir
 from tao_automl.tao import checkpoint, keypath, skill, spec
+from tao_automl.tao.bank import Bank
 from tao_automl.tao.facts import ActiveFact
 from tao_automl.tao.schema import MISSING, Schema
 from tao_automl.tao.skill import Skill
@@ -51,7 +52,7 @@ class SkillContract:
 
     def test_it_is_found_by_each_of_its_names(self, model: Skill) -> None:
         for name in (model.model, model.name, model.network_arch):
-            assert skill.find(name, model.folder.parent) == model
+            assert Bank.of(model.folder.parent).find(name) == model
 
     def test_each_action_has_a_schema_and_a_template_that_fit(self, model: Skill) -> None:
         for action in model.actions:
