@@ -20,6 +20,7 @@ DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "studies" / "README.md",
+    ROOT / "docs" / "skills.md",
     *(ROOT / "skills").rglob("*.md"),
 ]
 

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tao_automl.errors import ConfigError
 from tao_automl.tao.facts import ActiveFact, CheckpointNames, Facts, LaunchValue, RangeFact
 from tao_automl.tao.metric import Direction, Metric
 
+ROOT = Path(__file__).parents[2]
 FILE = Path(__file__).parents[1] / "data" / "skills" / "tao-train-toy" / "automl.yaml"
 
 
@@ -141,3 +145,17 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
         Facts.load(tmp_path / "automl.yaml")
     with pytest.raises(ConfigError, match="is missing"):
         Facts.load(tmp_path / "none.yaml")
+
+
+def test_the_lines_that_the_document_shows_are_all_there_are(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "skills.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    path = tmp_path / "automl.yaml"
+    path.write_text(block)
+    facts = Facts.load(path)
+    assert facts.metric == "val_miou"
+    shape = json.loads((ROOT / "configs" / "automl.schema.json").read_text())["properties"]
+    shown = yaml.safe_load(block)
+    assert set(shown) == set(shape)
+    for part in ("keys", "checkpoints", "search"):
+        assert set(shown[part]) == set(shape[part]["properties"])
