@@ -16,8 +16,9 @@ from typing import Any
 from tao_automl.config import Settings
 from tao_automl.errors import SkillError, UsageError
 from tao_automl.layout import StudiesPaths
-from tao_automl.tao import keypath, objective, spec
-from tao_automl.tao.dataset import Dataset
+from tao_automl.tao import fit, keypath, objective, sources, spec
+from tao_automl.tao.dataset import Data, Dataset
+from tao_automl.tao.dataset.images import ARCHIVES
 from tao_automl.tao.facts import Facts
 from tao_automl.tao.metric import Metric
 from tao_automl.tao.schema import Schema
@@ -32,27 +33,6 @@ class Chosen:
 
     value: Any
     origin: str
-
-
-@dataclass(frozen=True)
-class Data:
-    """The checked data of a study. Empty where it is named by `--set` instead of a directory."""
-
-    train: tuple[Dataset, ...] = ()
-    val: tuple[Dataset, ...] = ()
-
-    def of(self, source: str) -> tuple[Dataset, ...]:
-        return {"train_datasets": self.train, "eval_dataset": self.val}.get(source, ())
-
-    @property
-    def samples(self) -> int | None:
-        """Images of the smaller split, which bounds batch size times GPUs."""
-        counts = [sum(item.image_count for item in split) for split in (self.train, self.val) if split]
-        return min(counts, default=None)
-
-    @property
-    def category_ids(self) -> tuple[int, ...]:
-        return tuple(sorted({number for item in (*self.train, *self.val) for number in item.categories}))
 
 
 @dataclass(frozen=True)
@@ -94,8 +74,7 @@ def training(skill: Skill, settings: Settings, data: Data, with_data: bool = Tru
     launched = spec.build(template, {path: item.value for path, item in chosen.items()}, {})
     chosen.update(_intervals(facts, launched, epochs(skill, launched)))
     launched = spec.build(template, {path: item.value for path, item in chosen.items()}, {})
-    _check_classes(facts, launched, data)
-    _check_batch(facts, launched, data)
+    fit.check(facts, launched, data, devices(facts, launched))
     return Launch(launched, chosen)
 
 
@@ -103,17 +82,17 @@ def data_is_named(skill: Skill, settings: Settings) -> bool:
     """True if the user says in any form what to train on."""
     if settings["train_data"] or settings["val_data"]:
         return True
-    named = [skill.shorthand.get(name, name) for name in settings["set"]]
+    user = {skill.shorthand.get(name, name): value for name, value in settings["set"].items()}
     action = skill.actions["train"]
     if not action.data_sources:
-        return any(is_below(path, key) or is_below(key, path) for path in named for key in data_keys(skill))
-    return any(names_data(path, source) for path in named for source in action.data_sources)
+        return any(is_below(path, key) or is_below(key, path) for path in user for key in data_keys(skill))
+    return sources.is_named(action, user)
 
 
 def data_keys(skill: Skill) -> tuple[str, ...]:
     """The keys that say what training reads: where data go, else what it needs as input."""
     action = skill.actions["train"]
-    keys = tuple(source.key for source in action.data_sources)
+    keys = tuple(source.key for source in sources.of(action))
     return keys or tuple(key for key, needed in action.inputs.items() if not needed.optional)
 
 
@@ -148,33 +127,37 @@ def source_value(source: DataSource, datasets: Sequence[Dataset], studies: Studi
     """What the spec holds for one data source: a path, a mapping of paths, or a list of either."""
     values: list[Any] = []
     for dataset in datasets:
-        paths = {part: str(_file(dataset, name, studies)) for part, name in source.files.items()}
+        paths = {part: str(file_of(dataset, name, studies)) for part, name in source.files.items()}
         values.append(paths[""] if set(paths) == {""} else paths)
     return values if source.as_list else values[0]
 
 
-def _file(dataset: Dataset, name: str, studies: StudiesPaths) -> Path:
-    """The file or folder of a dataset that stands for a name of TAO's standard artifact."""
-    if name == "images.tar.gz":
+def file_of(dataset: Dataset, name: str, studies: StudiesPaths) -> Path:
+    """The file or folder of a dataset that stands for a name of TAO's standard artifact.
+
+    Raises:
+        UsageError: the dataset has no such file.
+    """
+    if dataset.images.name in (name, name.split(".", 1)[0]):
         return images_dir(dataset, studies)
-    if name == "annotations.json":
-        return dataset.annotations
-    path = dataset.folder / name
+    unpacked = dataset.folder / name.split(".", 1)[0]
+    path = unpacked if name.endswith(ARCHIVES) and unpacked.is_dir() else dataset.folder / name
     if not path.exists():
-        raise UsageError(f"{path} is missing", tip=f"put {name} beside the annotations, or --set its key")
+        raise UsageError(f"{path} is missing", tip=f"put {name} there, or --set its key", code="data-missing")
     return path
 
 
 def images_dir(dataset: Dataset, studies: StudiesPaths) -> Path:
     """Where the trainer finds the images: the folder, or where the archive is unpacked."""
-    return dataset.images if dataset.images.is_dir() else studies.unpacked(dataset.images) / "images"
+    return dataset.images if dataset.archive is None else studies.unpacked(dataset.archive) / "images"
 
 
 def _data_values(action: Action, settings: Settings, data: Data, user: Mapping[str, Chosen]) -> dict[str, Chosen]:
     studies = StudiesPaths(settings["studies_dir"])
     chosen = {}
-    for source in action.data_sources:
-        if any(names_data(path, source) for path in user):
+    for declared in sources.of(action):
+        source = sources.left(declared, user)
+        if source is None:
             continue
         setting = SOURCES.get(source.source)
         if setting is None:
@@ -186,7 +169,7 @@ def _data_values(action: Action, settings: Settings, data: Data, user: Mapping[s
             flag = "--" + setting.replace("_", "-")
             raise UsageError(
                 f"training needs {flag}: nothing says what {source.key} is",
-                tip=f"{flag} DIR with images/ and annotations.json; or the other split again",
+                tip=f"{flag} DIR with {sources.shown(action, source.source)}",
                 code="data-missing",
             )
         if len(datasets) > 1 and not source.many:
@@ -205,6 +188,8 @@ def _classes(facts: Facts, settings: Settings, data: Data) -> dict[str, Chosen]:
         )
     elif ids and facts.keys.num_classes:
         chosen[facts.keys.num_classes] = Chosen(ids[-1] + 1, "data: highest category id + 1")
+    elif not facts.keys.num_classes:  # words are looked for: those of the validation data are scored
+        ids = tuple(sorted({number for item in data.val for number in item.categories}))
     if ids and facts.keys.eval_class_ids:
         chosen[facts.keys.eval_class_ids] = Chosen(list(ids), "data: every category")
     return chosen
@@ -314,47 +299,25 @@ def _check_search(facts: Facts, settings: Settings) -> None:
             raise UsageError(f"--search {path}: it must be the same in every trial", tip=f"--set {path}=VALUE")
 
 
-def _check_classes(facts: Facts, launched: Mapping[str, Any], data: Data) -> None:
-    path = facts.keys.num_classes
-    if path is None or not data.category_ids:
-        return
-    count, highest = _count(launched, path), data.category_ids[-1]
-    if count is not None and count < highest + 1:
-        raise UsageError(
-            f"{path} is {count}, but the data has category id {highest}: it must be at least {highest + 1}",
-            tip=f"--num-classes {highest + 1}, or leave it out",
-            code="num-classes",
-        )
+def check_inputs(action: Action, full: Mapping[str, Any]) -> None:
+    """Refuse a spec that says nothing of what an action must read.
 
-
-def _check_batch(facts: Facts, launched: Mapping[str, Any], data: Data) -> None:
-    path = facts.keys.batch_size
-    if path is None or data.samples is None:
-        return
-    batch = _count(launched, path)
-    gpus = devices(facts, launched)
-    if batch is not None and batch * gpus > data.samples:
-        raise UsageError(
-            f"{path} {batch} on {gpus} GPU(s) is more than the {data.samples} images of the smaller split",
-            tip=f"--set {path}={data.samples // gpus}" if gpus <= data.samples else "take fewer GPUs, or more images",
-            code="batch-too-large",
-        )
+    Raises:
+        UsageError: the first key that is missing is named.
+    """
+    for key, needed in action.inputs.items():
+        value = keypath.get(full, key, None)
+        if value in (None, "", [], [""], "???") and not needed.optional:
+            raise UsageError(
+                f"{action.name} needs {key}: nothing says what it is",
+                tip=f"--set {key}=PATH",
+                code="input-missing",
+            )
 
 
 def is_below(path: str, source: str) -> bool:
     """True for the key itself and everything under it: `a.b` holds for `a.b[0].c` and `a.b.c`."""
     return path == source or path.startswith((source + ".", source + "["))
-
-
-def names_data(path: str, source: DataSource) -> bool:
-    """True for a key that says which data a source has, and not for one beside these, such as their kind."""
-    if not is_below(path, source.key):
-        return False
-    below = path[len(source.key) :]
-    beside = (
-        below.startswith(".") and "" not in source.files and not any(is_below(below[1:], part) for part in source.files)
-    )
-    return not beside
 
 
 def metric_of(skill: Skill, settings: Settings) -> Metric:

@@ -65,6 +65,11 @@ class AttemptPaths:
     def log(self) -> Path:
         return self.folder / "log.txt"
 
+    @property
+    def result(self) -> Path:
+        """What a finished action has made."""
+        return self.folder / "result.json"
+
     def status(self, action: str) -> Path:
         """TAO appends the action's name to `results_dir`."""
         return self.folder / action / "status.json"
@@ -123,10 +128,17 @@ class StudyPaths:
         for folder in sorted(folders, key=lambda path: int(path.name.removeprefix("attempt-"))):
             yield AttemptPaths(folder)
 
+    def action(self, name: str) -> AttemptPaths:
+        """One run of an action by its folder's name, such as export-001."""
+        return AttemptPaths(self.actions / name)
+
+    def action_folders(self) -> Iterator[Path]:
+        yield from sorted(path for path in self.actions.glob("*-[0-9]*") if path.is_dir())
+
     def next_action(self, action: str) -> AttemptPaths:
         """A folder of its own for each run of an action: export-001, export-002 …"""
         taken = [int(path.name.rsplit("-", 1)[1]) for path in self.actions.glob(f"{action}-[0-9]*")]
-        return AttemptPaths(self.actions / f"{action}-{max(taken, default=0) + 1:03d}")
+        return self.action(f"{action}-{max(taken, default=0) + 1:03d}")
 
     def relative(self, path: Path) -> str:
         """A path inside the study, in the form that is stored: it survives moving the studies."""

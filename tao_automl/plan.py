@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,15 +27,16 @@ from tao_automl.execution import runtimes
 from tao_automl.execution.cluster import Room
 from tao_automl.execution.job import JobSpec, Mount, run_sh
 from tao_automl.execution.runtimes import standin
-from tao_automl.launch import Data, Launch
+from tao_automl.launch import Launch
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths, skills_dir
 from tao_automl.search import algorithms
 from tao_automl.search.overrides import Overrides
 from tao_automl.search.overrides import read as read_overrides
 from tao_automl.search.space import Limits, SearchSpace
-from tao_automl.tao import dataset, keypath, skill
+from tao_automl.tao import dataset, keypath, skill, sources
 from tao_automl.tao import spec as spec_file
 from tao_automl.tao.bank import Bank
+from tao_automl.tao.dataset import Data, Dataset
 from tao_automl.tao.metric import Metric
 from tao_automl.tao.skill import Action, Skill
 from tao_automl.tao.template import dumps_json, dumps_toml
@@ -191,7 +192,7 @@ def known(settings: Settings, now: datetime, check: Callable[[Plan], None] = lam
         )
     runtime = _runtime(settings, embedded)
     algorithms.check(settings["algorithm"], settings["pruner"])
-    with _sample_data(settings) if embedded else nullcontext(_data(settings)) as data:
+    with _sample_data(settings, chosen) if embedded else nullcontext(_data(settings, chosen)) as data:
         plan = dataclasses.replace(_plan(settings, chosen, data, runtime, now), embedded=embedded)
         capacity.check_shares(plan.need, settings)
         if plan.gpus and settings["address"] is None:
@@ -218,6 +219,7 @@ def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: date
     launched = launch.training(chosen, settings, data)
     metric = launch.metric_of(chosen, settings)
     launch.check_metric(chosen, metric, launched.spec)
+    launch.check_inputs(chosen.actions["train"], launched.spec)
     epochs = launch.epochs(chosen, launched.spec)
     return Plan(
         settings=settings,
@@ -329,7 +331,7 @@ def _command(action: Action, paths: AttemptPaths) -> tuple[str, ...]:
 
 def _mounts(plan: Plan, paths: AttemptPaths, values: Mapping[str, Any]) -> tuple[Mount, ...]:
     """Archives are unpacked when the study starts: their folders count before they are there."""
-    archives = [item for item in (*plan.data.train, *plan.data.val) if not item.images.is_dir()]
+    archives = [item for item in plan.data.all if item.archive is not None]
     unpacked = [launch.images_dir(item, plan.studies) for item in archives]
     extra = [mount for folder in unpacked for mount in mounts.same_path(folder, "--studies-dir")]
     return mounts.mounts(values, paths.folder, [*extra, *mounts.named(plan.settings["mount"])])
@@ -368,19 +370,25 @@ def _runtime(settings: Settings, embedded: bool) -> str:
     return str(settings["runtime"])
 
 
-def _data(settings: Settings) -> Data:
-    train = tuple(dataset.inspect(folder) for folder in settings["train_data"])
-    val = tuple(dataset.inspect(folder) for folder in settings["val_data"])
-    return Data(train, val)
+def _data(settings: Settings, chosen: Skill) -> Data:
+    return Data(
+        _read(chosen, "train_datasets", settings["train_data"]), _read(chosen, "eval_dataset", settings["val_data"])
+    )
+
+
+def _read(chosen: Skill, source: str, folders: Iterable[Path]) -> tuple[Dataset, ...]:
+    """Datasets in the form in which training takes them."""
+    files = sources.files(chosen.actions["train"], source)
+    return tuple(dataset.read(folder, files, chosen.facts.data) for folder in folders)
 
 
 @contextmanager
-def _sample_data(settings: Settings) -> Iterator[Data]:
+def _sample_data(settings: Settings, chosen: Skill) -> Iterator[Data]:
     """The stand-in's own data, made if it is not there, and removed again if what it was made for is refused."""
     folder = StudiesPaths(settings["studies_dir"]).sample_data
     made = standin.sample_data(folder)
     try:
-        yield Data((dataset.inspect(folder / "train"),), (dataset.inspect(folder / "val"),))
+        yield Data(_read(chosen, "train_datasets", [folder / "train"]), _read(chosen, "eval_dataset", [folder / "val"]))
     except AutoMLError:
         for path in made:
             shutil.rmtree(path) if path == folder else path.rmdir()

@@ -15,7 +15,6 @@ from tao_automl.launch import Data, Launch
 from tao_automl.layout import StudiesPaths, skills_dir
 from tao_automl.tao import dataset, keypath, skill
 from tao_automl.tao.metric import Direction, Metric
-from tao_automl.tao.skill import DataSource
 from tests.fakes import bank
 from tests.fakes.tiny import SKILL, coco, settings
 
@@ -85,22 +84,6 @@ def test_data_may_be_named_by_set_instead_of_a_directory(tmp_path):
     assert at(found, "dataset.val.json_file") == "/d"
     assert launch.data_is_named(skill.load(SKILL), settings(tmp_path, train_data=None, val_data=None, **named))
     assert not launch.data_is_named(skill.load(SKILL), settings(tmp_path, train_data=None, val_data=None))
-
-
-@pytest.mark.parametrize(
-    ("path", "names"),
-    [
-        ("data.val", True),
-        ("data.val.image_dir", True),
-        ("data.val[0]", True),
-        ("data.val[0].data_type", True),
-        ("data.val.data_type", False),
-        ("data.value", False),
-    ],
-)
-def test_a_key_beside_the_parts_of_a_source_does_not_name_its_data(path, names):
-    source = DataSource("data.val", "eval_dataset", False, {"image_dir": "images.tar.gz", "json_file": "a.json"})
-    assert launch.names_data(path, source) is names
 
 
 @pytest.mark.parametrize(("split", "flag"), [("train_data", "--train-data"), ("val_data", "--val-data")])

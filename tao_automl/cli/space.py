@@ -25,10 +25,11 @@ def command(model: str, file: str | None, as_json: bool, **flags: Any) -> None:
     from tao_automl import plan as plans
     from tao_automl.cli import _plan, _space, _words
     from tao_automl.cli._console import Console
+    from tao_automl.tao.dataset import Data
 
     settings = _options.settings({**flags, "model": model}, file)
     skill = plans.find_skill(settings)
-    launched = launch.training(skill, settings, launch.Data(), with_data=False)
+    launched = launch.training(skill, settings, Data(), with_data=False)
     space = plans.space(skill, launched, settings, launch.epochs(skill, launched.spec), samples=None)
     console = Console()
     if as_json:

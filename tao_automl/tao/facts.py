@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from tao_automl.errors import ConfigError, near
 from tao_automl.layout import configs_dir
-from tao_automl.tao import keypath, spec, yamlfile
+from tao_automl.tao import actionfacts, constraint, datafacts, keypath, spec, yamlfile
+from tao_automl.tao.actionfacts import ActionFacts
+from tao_automl.tao.constraint import Constraint
+from tao_automl.tao.datafacts import DataFacts
 from tao_automl.tao.metric import Direction, Metric
 
 if TYPE_CHECKING:
@@ -107,7 +110,8 @@ class Facts:
     """One `automl.yaml`. `metric` names the one of `metrics` that is tuned unless the user names another.
 
     `carry` lists the structural parameters that an action on a trained checkpoint takes over from its spec.
-    `aliases` maps other names of keys to their paths.
+    `aliases` maps other names of keys to their paths. `after` is about the actions that follow, `data` about what
+    data must look like, `require` about what must hold in every spec.
     `metric` is None if nothing says what is tuned; `listed` is False if nobody has listed the metrics, so that
     there may be more than `metrics`.
     """
@@ -118,11 +122,13 @@ class Facts:
     metrics: Mapping[str, Metric]
     keys: Keys
     checkpoints: CheckpointNames
-    data_format: str | None = None
     launch: tuple[LaunchValue, ...] = ()
     search: SearchFacts = field(default_factory=SearchFacts)
     carry: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    after: ActionFacts = field(default_factory=ActionFacts)
+    data: DataFacts = field(default_factory=DataFacts)
+    require: tuple[Constraint, ...] = ()
     listed: bool = True
 
     @classmethod
@@ -156,10 +162,12 @@ class Facts:
             metrics={name: _metric(name, entry) for name, entry in data.get("metrics", {}).items()},
             keys=Keys(**data["keys"]),
             checkpoints=CheckpointNames(**data["checkpoints"]),
-            data_format=data.get("data", {}).get("format"),
             launch=tuple(LaunchValue(**entry) for entry in data.get("launch", [])),
             search=_search(data.get("search", {})),
-            carry=tuple(data.get("carry", [])),
+            carry=actionfacts.carried(data),
+            after=actionfacts.read(data),
+            data=datafacts.read(data),
+            require=tuple(Constraint(**entry) for entry in data.get("require", [])),
             aliases=data.get("aliases", {}),
             listed=listed,
         )
@@ -219,6 +227,9 @@ def _contradictions(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         if "when" in entry and "unless" in entry:
             at = f"search.active[{index}]"
             found.append((at, f"{at}: when and unless exclude each other"))
+    for index, entry in enumerate(data.get("require", [])):
+        if wrong := constraint.problem(entry["rule"]):
+            found.append((f"require[{index}].rule", f"require[{index}].rule: {wrong}"))
     found += [(at, f"{at}: '{path}' is no key path") for path, at in _paths(data) if not keypath.valid(path)]
     return found
 
@@ -243,7 +254,7 @@ def _paths(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     search = data.get("search", {})
     named = [(path, f"keys.{name}") for name, path in data["keys"].items()]
     named += [(entry["path"], f"launch[{i}].path") for i, entry in enumerate(data.get("launch", []))]
-    named += [(path, f"carry[{i}]") for i, path in enumerate(data.get("carry", []))]
+    named += [*actionfacts.paths(data), *datafacts.paths(data)]
     named += [(path, f"aliases.{name}") for name, path in data.get("aliases", {}).items()]
     for name, entry in data.get("metrics", {}).items():
         named += [(path, f"metrics.{name}.needs") for path in entry.get("needs", {})]

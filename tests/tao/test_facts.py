@@ -33,7 +33,7 @@ def test_every_part_is_typed() -> None:
     assert facts.checkpoints == CheckpointNames(
         "train", "model_epoch_{epoch:03d}_step_{step:05d}.pth", "toy_model_latest.pth", None
     )
-    assert facts.data_format == "coco"
+    assert facts.data.format == "coco"
     assert facts.launch == (LaunchValue("train.precision", "fp32", "the safest choice"),)
     assert facts.carry == ("train.precision",)
 
@@ -61,7 +61,7 @@ def test_optional_parts_may_be_left_out(tmp_path: Path) -> None:
         "checkpoints: {folder: train, file: 'm_{epoch}.pth', latest: m_latest.pth}\n"
     )
     facts = Facts.load(path)
-    assert (facts.title, facts.launch, facts.carry, facts.data_format) == ("toy", (), (), None)
+    assert (facts.title, facts.launch, facts.carry, facts.data.format) == ("toy", (), (), None)
     assert not facts.search.ranges
 
 
