@@ -260,8 +260,13 @@ INFERENCE = toolkit.INFERENCE.plus(
     color_map=mapping("Colour of the boxes of each class."),
     conf_threshold=Leaf("float", "Boxes that score lower are not drawn.", 0.5),
     is_internal=Leaf("bool", "Keep the folders of the input in the output.", False),
-    input_width=Leaf("int", "Width of the input, in pixels.", 640, minimum=32),
-    input_height=Leaf("int", "Height of the input, in pixels.", 640, minimum=32),
+    input_width=Leaf("int", "Width of the input, in pixels.", 960, minimum=32),
+    input_height=Leaf("int", "Height of the input, in pixels.", 544, minimum=32),
     outline_width=Leaf("int", "Width of the lines of drawn boxes, in pixels.", 3, minimum=1),
 )
 EXPORT = toolkit.EXPORT.plus(serialize_nvdsinfer=Leaf("bool", "Write the configuration for DeepStream too.", False))
+GEN_TRT_ENGINE = toolkit.GEN_TRT_ENGINE.plus(
+    tensorrt=toolkit.TENSORRT.changed("data_type", options=("FP32", "FP16", "INT8")).plus(
+        calibration=toolkit.CALIBRATION
+    )
+)

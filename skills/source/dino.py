@@ -40,25 +40,8 @@ DISTILL = Group(
     },
 )
 
-GEN_TRT_ENGINE = toolkit.GEN_TRT_ENGINE.plus(
-    tensorrt=toolkit.TENSORRT.changed("data_type", options=("FP32", "FP16", "INT8")).plus(
-        calibration=toolkit.CALIBRATION
-    )
-)
-
-# What every action reads. `distill` is described in full for its own action only.
-SPEC = Group(
-    "",
-    {
-        **toolkit.ROOT,
-        "wandb": toolkit.WANDB,
-        "model": NETWORK,
-        "dataset": DATASET,
-        "train": TRAIN,
-        "distill": mapping("How a small model learns from a large one."),
-        "quantize": toolkit.QUANTIZE,
-    },
-)
+# `distill` is described in full for its own action only.
+SPEC = toolkit.spec(NETWORK, DATASET, TRAIN, distill=mapping("How a small model learns from a large one."))
 
 MODEL = Model(
     folder="tao-train-dino",
@@ -71,6 +54,6 @@ MODEL = Model(
         "inference": SPEC.plus(inference=detr.INFERENCE),
         "quantize": SPEC,
         "distill": SPEC.plus(distill=DISTILL),
-        "gen_trt_engine": SPEC.plus(gen_trt_engine=GEN_TRT_ENGINE),
+        **toolkit.deployed(SPEC, detr.GEN_TRT_ENGINE, detr.EVALUATE, detr.INFERENCE),
     },
 )

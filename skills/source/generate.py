@@ -10,12 +10,15 @@ import argparse
 import sys
 from pathlib import Path
 
+import deformable_detr
 import dino
+import grounding_dino
+import mask_grounding_dino
 import schema
 from schema import Model
 
 SKILLS = Path(__file__).resolve().parent.parent
-MODELS = (dino.MODEL,)
+MODELS = (dino.MODEL, deformable_detr.MODEL, grounding_dino.MODEL, mask_grounding_dino.MODEL)
 GENERATED = ("schemas/*.json", "references/spec_template_*.yaml")
 
 

@@ -27,6 +27,11 @@ class Model:
     actions: Mapping[str, Group]
 
 
+def task(action: str) -> str:
+    """TAO's word for an action: both containers evaluate, each with files of its own."""
+    return action.removeprefix("deploy_")
+
+
 def document(model: Model, action: str) -> Document:
     """The schema of one action.
 
@@ -45,7 +50,7 @@ def document(model: Model, action: str) -> Document:
             "core_module": model.network_arch,
             "model": model.name,
             "network_arch": model.network_arch,
-            "schema_action": action,
+            "schema_action": task(action),
             "schema_version": VERSION,
             "source": "skills/source",
         },
@@ -69,7 +74,7 @@ def manifest(model: Model) -> Document:
                 "path": f"schemas/{action}.schema.json",
                 "spec_template": f"references/spec_template_{action}.yaml",
                 "core_module": model.network_arch,
-                "schema_action": action,
+                "schema_action": task(action),
                 **_automl(root),
                 "popular": tree(root, popular=True),
             }

@@ -173,3 +173,19 @@ GEN_TRT_ENGINE = Group(
         "verbose": _VERBOSE,
     },
 )
+
+
+def spec(model: Group, dataset: Group, train: Group, **more: Leaf | Group) -> Group:
+    """What the container that trains reads, whatever the action."""
+    own = {"model": model, "dataset": dataset, "train": train, **more}
+    return Group("", {**ROOT, "wandb": WANDB, **own, "quantize": QUANTIZE})
+
+
+def deployed(trained: Group, engine: Group, evaluate: Group, inference: Group) -> dict[str, Group]:
+    """The actions of the deploy container, which neither trains nor tracks, and so has no keys for that."""
+    read = Group("", {name: trained.children[name] for name in (*ROOT, "model", "dataset")})
+    return {
+        "deploy_gen_trt_engine": read.plus(gen_trt_engine=engine),
+        "deploy_evaluate": read.plus(evaluate=evaluate),
+        "deploy_inference": read.plus(inference=inference),
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -18,12 +18,16 @@ class Direction(str, Enum):
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric as training reports it. `evaluate` is its name in the status file of the evaluate action."""
+    """A metric as training reports it. `evaluate` is its name in the status file of the evaluate action.
+
+    `needs` has the values of the train spec, by key path, without which it is not reported.
+    """
 
     name: str
     direction: Direction
     aliases: tuple[str, ...] = ()
     evaluate: str | None = None
+    needs: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def maximizes(self) -> bool:

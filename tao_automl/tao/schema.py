@@ -138,6 +138,14 @@ class Schema:
         if not fits(field, value):
             raise UsageError(f"{path} takes {kind(field)}, not {value!r}", tip=example(field), code="wrong-type")
 
+    def has(self, path: str) -> bool:
+        """True if a spec can have the key: a leaf, or a part of one whose parts are not described."""
+        try:
+            self.check(path, None)
+        except UsageError:
+            return False
+        return True
+
     def _in_opaque(self, path: str) -> bool:
         parts = keypath.parse(path)
         for length in range(len(parts) - 1, 0, -1):

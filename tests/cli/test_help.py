@@ -53,6 +53,7 @@ Use:
 Models:
   models  List the models that can be tuned
   space   Show a model's search space, and where each range is from
+  skills  Check that skill folders are sound
 
 Setup:
   doctor  Check this machine: versions, runtimes, disk, studies, models

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tao_automl import launch
 from tao_automl.layout import skills_dir
-from tao_automl.tao import checkpoint, keypath, skill, spec
+from tao_automl.tao import checkpoint, fit, keypath, skill, spec
+from tao_automl.tao.bank import Bank
+from tao_automl.tao.dataset import Data
 from tao_automl.tao.facts import ActiveFact
 from tao_automl.tao.schema import MISSING, Schema
 from tao_automl.tao.skill import Skill
@@ -22,6 +26,11 @@ SOURCES = {"train_datasets", "eval_dataset", "inference_dataset", "calibration_d
 
 def test_there_are_skills() -> None:
     assert FOLDERS
+
+
+@cache
+def _loaded(folder: Path) -> Skill:
+    return skill.load(folder)
 
 
 class SkillContract:
@@ -45,12 +54,12 @@ class SkillContract:
 
     def test_it_is_found_by_each_of_its_names(self, model: Skill) -> None:
         for name in (model.model, model.name, model.network_arch):
-            assert skill.find(name, model.folder.parent) == model
+            assert Bank.of(model.folder.parent).find(name) == model
 
     def test_each_action_has_a_schema_and_a_template_that_fit(self, model: Skill) -> None:
         for action in model.actions:
             schema, template = model.schema(action), model.template(action)
-            assert schema.action == action
+            assert schema.action in (action, f"deploy_{action}")
             for path, value in keypath.flatten(template).items():
                 schema.check(path, value)
             missing = [path for path in schema.fields if keypath.get(template, path, MISSING) is MISSING]
@@ -70,13 +79,16 @@ class SkillContract:
             assert action.command.split().count("{config_path}") == 1
             assert action.command.count("{") == 1
             assert ":" in action.image
+            assert action.task in action.command.split()
             assert action.config_format == "yaml"
 
     def test_each_key_of_an_action_is_in_its_template(self, model: Skill) -> None:
         for action in model.actions.values():
-            template = model.template(action.name)
+            template, schema = model.template(action.name), model.schema(action.name)
             for path in (*action.inputs, *action.outputs, *action.spec_params):
-                keypath.get(template, path)
+                assert schema.has(path)
+                if path in schema.fields and schema.fields[path].default is not MISSING:
+                    keypath.get(template, path)
 
     def test_each_data_source_is_in_the_template(self, model: Skill) -> None:
         for action in model.actions.values():
@@ -91,7 +103,7 @@ class SkillContract:
                 first = present[0] if isinstance(present, list) and present else present
                 assert isinstance(first, dict) == isinstance(parts, dict)
                 if isinstance(parts, dict):
-                    assert set(parts) <= set(first)
+                    assert "image_dir" in set(parts) & set(first)
 
     def test_training_names_data_to_train_on_and_to_validate_on(self, model: Skill) -> None:
         sources = {source.source for source in model.actions["train"].data_sources}
@@ -110,7 +122,35 @@ class SkillContract:
 
     def test_each_path_of_the_facts_is_in_the_train_schema(self, model: Skill, schema: Schema) -> None:
         for path in _named(model):
-            schema.field(path)
+            schema.check(path, None)
+
+    def test_each_other_name_of_a_key_leads_to_one(self, model: Skill) -> None:
+        schemas = [model.schema(action) for action in model.actions]
+        for name, path in model.shorthand.items():
+            assert any(schema.has(path) for schema in schemas), name
+
+    def test_each_rule_looks_at_keys_of_the_train_schema(self, model: Skill, schema: Schema) -> None:
+        for rule in model.facts.require:
+            assert all(path.startswith("data.") or schema.has(path) for path in rule.paths()), rule.rule
+
+    def test_the_spec_that_is_launched_obeys_the_rules(self, model: Skill, template: dict[str, Any]) -> None:
+        launched = spec.build(template, {item.path: item.value for item in model.facts.launch}, {})
+        fit.check_rules(model.facts, launched, Data())
+
+    def test_what_is_refused_is_an_action_with_such_keys(self, model: Skill) -> None:
+        for fact in model.facts.after.refusals:
+            schema = model.schema(model.action(fact.action).name)
+            assert all(schema.has(path) for path in (*fact.when, *fact.unless)), fact
+
+    def test_what_is_carried_under_another_name_is_where_it_comes_from_and_goes_to(self, model: Skill) -> None:
+        known = [path for action in model.actions for path in model.schema(action).fields]
+        for move in model.facts.after.moves:
+            for end in (move.source, move.target):
+                assert any(launch.is_below(path, end) for path in known), end
+
+    def test_captions_go_to_an_input(self, model: Skill) -> None:
+        key = model.facts.data.captions
+        assert key is None or any(key in action.inputs for action in model.actions.values())
 
     def test_each_launch_value_has_the_right_type(self, model: Skill, schema: Schema) -> None:
         for item in model.facts.launch:
@@ -152,7 +192,8 @@ def _named(model: Skill) -> Iterator[str]:
     yield from (path for path in vars(facts.keys).values() if path is not None)
     yield from (item.path for item in facts.launch)
     yield from facts.carry
-    yield from model.shorthand.values()
+    for metric in facts.metrics.values():
+        yield from metric.needs
     yield from (*facts.search.ranges, *facts.search.also, *facts.search.keep)
     for active in facts.search.active:
         yield from _conditions(active)
@@ -173,4 +214,4 @@ def _conditions(active: ActiveFact) -> Iterator[str]:
 class TestEverySkill(SkillContract):
     @pytest.fixture
     def model(self, folder: Path) -> Skill:
-        return skill.load(folder)
+        return _loaded(folder)

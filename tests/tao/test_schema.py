@@ -50,6 +50,22 @@ def test_leaves_and_branches_are_told_apart(schema: Schema) -> None:
     assert not any("automl_disabled_parameters" in path for path in schema.fields)
 
 
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        ("train.optim.lr", True),
+        ("train.gpu_ids", True),
+        ("train.gpu_ids[0]", True),
+        ("model.open.anything.below", True),
+        ("train.optim", False),
+        ("train.optim.lr.x", False),
+        ("nothing", False),
+    ],
+)
+def test_a_spec_can_have_leaves_and_parts_that_are_not_described(schema: Schema, path: str, there: bool) -> None:
+    assert schema.has(path) is there
+
+
 def test_the_default_set_is_sorted_and_names_its_strays(schema: Schema) -> None:
     assert schema.default_set == ("crop.max", "model.width", "train.optim.lr")
     assert schema.strays == ("model", "model.gone")

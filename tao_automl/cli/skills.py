@@ -1,0 +1,70 @@
+"""`tao-automl skills`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tao_automl.cli import _options
+
+if TYPE_CHECKING:
+    from tao_automl.soundness import Report
+
+UNSOUND = 1
+
+
+@click.group("skills", no_args_is_help=True)
+def command() -> None:
+    """Check that skill folders are sound."""
+
+
+@command.command("check")
+@click.option("--skill-dir", metavar="DIR", help="A skill folder, or a folder of them  [default: those of `models`]")
+@_options.json_option
+def check(skill_dir: str | None, as_json: bool) -> int:
+    """Check every skill folder: files, keys, search space.
+
+    Schemas and templates are read and compared, every key that automl.yaml and skill_info.yaml name is looked up,
+    and the search space is built. It starts nothing. The exit code is 1 if a folder is not sound.
+    """
+    from pathlib import Path
+
+    from tao_automl import soundness
+    from tao_automl.cli import _words
+    from tao_automl.cli._console import Console
+    from tao_automl.layout import skills_dir
+
+    reports = [soundness.check(folder) for folder in soundness.folders(Path(skill_dir or skills_dir()).expanduser())]
+    unsound = [report for report in reports if report.problems]
+    console = Console()
+    if as_json:
+        console.document({"schema": 1, "sound": not unsound, "skills": [report.as_dict() for report in reports]})
+        return UNSOUND if unsound else 0
+    console.out(*_table(reports, console.width))
+    for report in reports:
+        for name, why in report.absent:
+            console.say(f"{report.folder.name}: {name} has no files: {why}")
+    for report in unsound:
+        console.out("", str(report.folder), *(f"  {problem}" for problem in report.problems))
+    count = sum(len(report.problems) for report in unsound)
+    said = f"{_words.count(count, 'problem')} in {_words.count(len(unsound), 'skill')}" if unsound else "all sound"
+    console.say("", f"{_words.count(len(reports), 'skill')}, {said}")
+    return UNSOUND if unsound else 0
+
+
+def _table(reports: list[Report], width: int) -> list[str]:
+    from tao_automl.cli._tables import Column, Table
+
+    columns = [
+        Column("SKILL"),
+        Column("ACTIONS", right=True),
+        Column("SEARCHED", right=True),
+        Column("STATE", elastic=True),
+    ]
+    rows = []
+    for report in reports:
+        searched = f"{report.searched} of {report.tunable}" if report.searched is not None else ""
+        state = f"{len(report.problems)} not right" if report.problems else "sound"
+        rows.append([report.folder.name, str(len(report.actions)) if report.actions else "", searched, state])
+    return list(Table(columns, rows).lines(width))
