@@ -9,6 +9,8 @@ import click
 from tao_automl.cli import _options
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from tao_automl.soundness import Report
 
 UNSOUND = 1
@@ -53,7 +55,7 @@ def check(skill_dir: str | None, as_json: bool) -> int:
     return UNSOUND if unsound else 0
 
 
-def _table(reports: list[Report], width: int) -> list[str]:
+def _table(reports: list[Report], width: int) -> list[Text]:
     from tao_automl.cli._tables import Column, Table
 
     columns = [
@@ -67,4 +69,4 @@ def _table(reports: list[Report], width: int) -> list[str]:
         searched = f"{report.searched} of {report.tunable}" if report.searched is not None else ""
         state = f"{len(report.problems)} not right" if report.problems else "sound"
         rows.append([report.folder.name, str(len(report.actions)) if report.actions else "", searched, state])
-    return list(Table(columns, rows).lines(width))
+    return Table(columns, rows).lines(width)
