@@ -1,7 +1,6 @@
-"""What comes after training: evaluate, export and whatever else a skill declares, on the winning checkpoint.
+"""What comes after training: evaluate, export and whatever else a skill declares, each after what it needs.
 
-An action is a job like a training trial: a full spec, a folder of its own, a command. Its spec is the
-action's template with the structural parameters of the winning spec, the exact checkpoint file and the data.
+An action is a job like a training trial: a full spec, a folder of its own, a command, on the same cluster.
 """
 
 from __future__ import annotations
@@ -14,112 +13,49 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tao_automl import launch, results
 from tao_automl import plan as plans
-from tao_automl.errors import JobError, UsageError, near
+from tao_automl import runs
+from tao_automl.actionplan import Prepared
+from tao_automl.errors import JobError
+from tao_automl.execution import staging
 from tao_automl.execution.cluster import Cluster, RayCluster
 from tao_automl.execution.job import JobSpec, JobStatus, Phase
-from tao_automl.layout import AttemptPaths
 from tao_automl.plan import Plan
-from tao_automl.results import Winner
-from tao_automl.search import study as studies
-from tao_automl.tao import failure, keypath, spec, status
-from tao_automl.tao.schema import Schema
-from tao_automl.tao.skill import Action
+from tao_automl.runs import Run
+from tao_automl.tao import checkpoint, failure, keypath, status
+from tao_automl.tao.status import Progress
 
 POLL_S = 0.1
-CREATED = {
-    "create_onnx_file": "model.onnx",
-    "create_engine_file": "model.engine",
-    "create_cal_cache": "cal.bin",
-}
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """An action that is ready to start."""
-
-    action: Action
-    won: Winner
-    checkpoint: Path
-    spec: Mapping[str, Any]
-    job: JobSpec
-    paths: AttemptPaths
+MODELS = (".pth", ".tlt", ".onnx", ".engine")  # suffixes of model files that an action may leave
 
 
 @dataclass(frozen=True)
 class Done:
-    """A finished action: the metrics it reported and the files it was asked to make."""
+    """A finished action: the metrics it reported and what it made."""
 
     prepared: Prepared
     metrics: Mapping[str, Any]
-    outputs: Mapping[str, str]
+    run: Run
     duration_s: float | None
 
     def as_dict(self) -> dict[str, Any]:
-        won = self.prepared.won
+        prepared, run = self.prepared, self.run
+        parent = prepared.parent
         return {
             "schema": 1,
-            "action": self.prepared.action.name,
-            "study": won.study,
-            "trial": won.trial,
-            "epoch": won.epoch,
-            "checkpoint": str(self.prepared.checkpoint),
-            "folder": str(self.prepared.paths.folder),
+            "action": run.action,
+            "study": prepared.won.study,
+            "trial": run.trial,
+            "epoch": run.epoch,
+            "checkpoint": str(parent.file) if parent else None,
+            "after": run.after,
+            "run": run.name,
+            "folder": str(prepared.paths.folder),
             "metrics": dict(self.metrics),
-            "outputs": dict(self.outputs),
+            "outputs": {key: str(keypath.get(prepared.spec, key, "")) for key in prepared.action.outputs},
+            "model": str(run.model) if run.model else None,
             "duration_s": self.duration_s,
         }
-
-
-def winner_of(plan: Plan, trial: int | None) -> Winner:
-    """The best trial of a study, or the named one.
-
-    Raises:
-        UsageError: there is no such trial, or it has no result.
-    """
-    study = studies.load(studies.open_storage(plan.storage_url, create=False), plan.name)
-    ranked = results.ranking(studies.trials(study), plan.metric)
-    chosen = next((item for item in ranked if trial is None or item.number == trial), None)
-    if chosen is None:
-        which = f"trial {trial} of study '{plan.name}'" if trial is not None else f"study '{plan.name}'"
-        raise UsageError(f"{which} has no result", tip=f"tao-automl status {plan.name} shows what it has")
-    return results.winner(chosen, plan.name, plan.paths, plan.metric)
-
-
-def prepare(plan: Plan, name: str, won: Winner, given: Mapping[str, Any], checkpoint: Path | None) -> Prepared:
-    """Choose checkpoint, spec and folder of an action. Writes nothing.
-
-    Args:
-        given: `--set` values by key path.
-        checkpoint: a file to use instead of the winner's.
-
-    Raises:
-        UsageError: the skill has no such action, an input is not known, or the checkpoint is gone.
-    """
-    if name not in plan.skill.actions:
-        raise UsageError(f"model '{plan.skill.model}' has no action '{name}'", tip=near(name, plan.skill.actions))
-    action, schema = plan.skill.actions[name], plan.skill.schema(name)
-    file = checkpoint or won.checkpoint
-    if checkpoint is not None and not checkpoint.exists():
-        raise UsageError(f"checkpoint {checkpoint} is missing", tip="leave --checkpoint out to take the winner's")
-    if file is None or not file.exists():
-        raise UsageError(
-            f"the checkpoint of trial {won.trial} of study '{won.study}' is gone",
-            tip="--checkpoint FILE names another, or take another trial: STUDY/TRIAL",
-        )
-    paths = plan.paths.next_action(name)
-    values = {item.path: item.value for item in plan.skill.facts.launch if schema.has(item.path)}
-    values |= _carried(plan, won, schema)
-    values |= _functions(action, file, paths)
-    set_values = launch.user_values(plan.skill, schema, given, name)
-    values |= _data(plan, action, set_values)
-    values |= set_values
-    full = spec.build(plan.skill.template(name), values, {})
-    _check_inputs(action, full)
-    identity = f"{plan.name}-{paths.folder.name}"
-    job = plans.job(plan, identity, action, paths, values)
-    return Prepared(action, won, file, full, job, paths)
 
 
 def run(plan: Plan, prepared: Prepared, sleep: Callable[[float], None] = time.sleep) -> Done:
@@ -132,22 +68,34 @@ def run(plan: Plan, prepared: Prepared, sleep: Callable[[float], None] = time.sl
     cluster = RayCluster(dataclasses.replace(plan.room(slots=1), nodes=1))
     try:
         cluster.prepare(prepared.job, None, lambda _node, _text: None)
-        plans.write_job(prepared.paths, prepared.job, prepared.spec)
+        _write(plan, prepared)
         state = _follow(cluster, prepared.job, sleep)
     finally:
         cluster.close()
-    return finish(prepared, state)
+    return finish(plan, prepared, state)
 
 
-def finish(prepared: Prepared, state: JobStatus) -> Done:
-    """Read what the job left.
+def _write(plan: Plan, prepared: Prepared) -> None:
+    """Everything that the job reads: its data, and its folder with the spec last."""
+    for item in prepared.feed.used:
+        if item.archive is not None:
+            staging.unpack(item.archive, plan.studies.unpacked(item.archive))
+    prepared.paths.folder.mkdir(parents=True, exist_ok=True)
+    for path, text in prepared.feed.files.items():
+        path.write_text(text, encoding="utf-8")
+    plans.write_job(prepared.paths, prepared.job, prepared.spec)
+
+
+def finish(plan: Plan, prepared: Prepared, state: JobStatus) -> Done:
+    """Read what the job left, and record it for the action that comes after.
 
     Raises:
         JobError: it failed, or a file it was to make is not there.
     """
     action, paths = prepared.action, prepared.paths
-    progress = status.Progress().advance(status.read(paths.status(action.name)).lines)
-    verdict = status.verdict(state.exit_code, progress, action.name)
+    progress = status.Progress().advance(status.read(paths.status(action.task)).lines)
+    epochs = keypath.get(prepared.spec, plan.skill.facts.keys.epochs, None) if action.name == "train" else None
+    verdict = status.verdict(state.exit_code, progress, action.task, epochs)
     by_hand = f"log: {paths.log}; by hand: {paths.run_sh}"
     if not verdict.ok:
         tail = "\n".join(failure.tail(paths.log))
@@ -160,10 +108,38 @@ def finish(prepared: Prepared, state: JobStatus) -> Done:
         path = Path(str(keypath.get(prepared.spec, key, "")))
         if kind == "file" and not path.is_file():
             raise JobError(f"{action.name} made no {key}: {path} is missing", tip=by_hand)
-        outputs[key] = str(path)
+        if kind == "file":
+            outputs[key] = path
+    run = _run(plan, prepared, progress, outputs)
+    runs.record(plan.paths, run)
     spent = state.ended_at_s - state.started_at_s if state.ended_at_s and state.started_at_s else None
     metrics = {name: _number(value) for name, value in (progress.kpi or {}).items()}
-    return Done(prepared, metrics, outputs, spent)
+    return Done(prepared, metrics, run, spent)
+
+
+def _run(plan: Plan, prepared: Prepared, progress: Progress, outputs: Mapping[str, Path]) -> Run:
+    """What the next action may start from. A training leaves the checkpoint of its best epoch."""
+    parent, paths, names = prepared.parent, prepared.paths, plan.skill.facts.checkpoints
+    files = checkpoint.scan(paths.checkpoints(prepared.action.task), names)
+    values = {epoch: plan.metric.value(point) for epoch, point in progress.points.items()}
+    best = checkpoint.choose(files, values, plan.metric) or (files[-1] if files else None)
+    left = [best.path] if best else _models(paths.folder, set(outputs.values()))
+    return Run(
+        name=paths.folder.name,
+        action=prepared.action.name,
+        trial=prepared.won.trial,
+        epoch=best.epoch if best else parent.epoch if parent else None,
+        after=parent.run.name if parent and parent.run else None,
+        outputs=outputs,
+        model=left[0] if len(left) == 1 else None,
+        paths=paths,
+    )
+
+
+def _models(folder: Path, known: set[Path]) -> list[Path]:
+    """Model files that a job has left without being asked for them by name."""
+    files = (path for path in folder.rglob("*") if path.suffix in MODELS and not path.is_symlink())
+    return sorted(path for path in files if path.is_file() and path not in known)
 
 
 def _number(value: Any) -> Any:
@@ -187,52 +163,3 @@ def _follow(cluster: Cluster, job: JobSpec, sleep: Callable[[float], None]) -> J
     except KeyboardInterrupt:
         cluster.cancel(job.id, 0.0)
         raise
-
-
-def _carried(plan: Plan, won: Winner, schema: Schema) -> dict[str, Any]:
-    """The winning spec's structural parameters: those the skill names, and all it changed in shared groups.
-
-    What trained the model (`train.…`) and the data of training stay behind.
-    """
-    trained = spec.load(won.attempt.spec.read_text(encoding="utf-8"))
-    sources = [source.key for source in plan.skill.actions["train"].data_sources]
-    keys = plan.skill.facts.keys
-    changed = spec.differences(trained, plan.skill.template("train"))
-    wanted = [path for path in changed if path.split(".", 1)[0] in ("model", "dataset")]
-    wanted += [path for path in (*plan.skill.facts.carry, keys.num_classes, keys.eval_class_ids) if path]
-    return {
-        path: keypath.get(trained, path)
-        for path in dict.fromkeys(wanted)
-        if path in schema.fields and not any(launch.is_below(path, source) for source in sources)
-    }
-
-
-def _functions(action: Action, checkpoint: Path, paths: AttemptPaths) -> dict[str, Any]:
-    """TAO's inference functions that an action needs, by name. The others keep the template's value."""
-    made: dict[str, Any] = {
-        "output_dir": str(paths.folder),
-        "parent_model": str(checkpoint.resolve()),
-        "parent_model_folder": str(checkpoint.resolve().parent),
-        **{function: str(paths.folder / name) for function, name in CREATED.items()},
-    }
-    return {key: made[function] for key, function in action.spec_params.items() if function in made}
-
-
-def _data(plan: Plan, action: Action, given: Mapping[str, Any]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for source in action.data_sources:
-        datasets = plan.data.of(source.source)[: None if source.many else 1]
-        if datasets and not any(launch.is_below(path, source.key) for path in given):
-            values[source.key] = launch.source_value(source, datasets, plan.studies)
-    return values
-
-
-def _check_inputs(action: Action, full: Mapping[str, Any]) -> None:
-    for key, needed in action.inputs.items():
-        value = keypath.get(full, key, None)
-        if value in (None, "", [], "???") and not needed.optional:
-            raise UsageError(
-                f"{action.name} needs {key}: nothing says what it is",
-                tip=f"--set {key}=PATH",
-                code="input-missing",
-            )

@@ -192,6 +192,11 @@ def _paths(value: Any) -> list[Path]:
     return [_path(item) for item in _list(value)]
 
 
+def _roots(value: Any) -> list[Path]:
+    """Folders, also as one text in the form of a PATH variable."""
+    return [_path(part) for item in _list(value) for part in item.split(os.pathsep) if part.strip()]
+
+
 @dataclass(frozen=True)
 class Key:
     """One thing a user may set."""
@@ -203,6 +208,7 @@ class Key:
     metavar: str = "TEXT"
     many: bool = False
     fixed: bool = True  # frozen with the study; `resume` may not change it
+    named: str = ""  # the variable's name, where it is not the key's
 
     @property
     def flag(self) -> str:
@@ -210,14 +216,14 @@ class Key:
 
     @property
     def variable(self) -> str:
-        return "TAO_AUTOML_" + self.name.upper()
+        return "TAO_AUTOML_" + (self.named or self.name.upper())
 
 
 KEYS: Mapping[str, Key] = {
     key.name: key
     for key in (
         Key("model", _text, "Model to tune, as `tao-automl models` names it", metavar="MODEL"),
-        Key("skill_dir", _path, "A skill folder, instead of --model", metavar="DIR"),
+        Key("skill_dir", _roots, "Folder of a skill, or one that holds skills: TAO's bank", metavar="DIR", many=True, named="SKILLS"),
         Key("name", _name, "Name of the study (default: the model and the time)", metavar="NAME"),
         Key("train_data", _paths, "COCO directory to train on: images/ or images.tar.gz, annotations.json", metavar="DIR", many=True),
         Key("val_data", _paths, "The same, to validate on", metavar="DIR", many=True),

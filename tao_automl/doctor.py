@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from tao_automl import __version__
-from tao_automl.config import KEYS
+from tao_automl.config import KEYS, Layer, environment, resolve
 from tao_automl.errors import AutoMLError
 from tao_automl.execution import runtimes
 from tao_automl.layout import StudiesPaths, skills_dir
 from tao_automl.plan import CONTAINERS
 from tao_automl.search import study as storage
-from tao_automl.tao import skill
+from tao_automl.tao.bank import Bank
+from tao_automl.tao.skill import Skill
 
 OK, INFO, WARN, FAIL = "ok", "info", "warn", "fail"
 PYTHON = (3, 10), (3, 13)
@@ -139,22 +140,25 @@ def _studies(layout: StudiesPaths, storage_url: str | None) -> Check:
 
 def _models() -> Iterator[Check]:
     """One line for those that are ready, and one for each that is not: the others run all the same."""
-    folder = skills_dir()
     try:
-        found = skill.discover(folder)
+        own = environment().values.get("skill_dir")
+        roots = (*resolve([Layer("environment", {"skill_dir": own})])["skill_dir"], skills_dir())
+        found, broken = Bank.of(*roots).all()
     except AutoMLError as error:
         yield Check("models", FAIL, error.message, error.tip)
         return
+    where = " and ".join(map(str, roots))
     wrong = [check for item in found if (check := _unready(item)) is not None]
     yield from wrong
+    yield from (Check(f"model {item.model}", WARN, item.error.message, item.error.tip) for item in broken)
     if len(wrong) < len(found):
-        ready = f"{len(found) - len(wrong)} of {len(found)} models under {folder} are ready"
+        ready = f"{len(found) - len(wrong)} of {len(found) + len(broken)} models under {where} are ready"
         yield Check("models", OK, ready)
     else:
-        yield Check("models", FAIL, f"no models under {folder}", "TAO_AUTOML_SKILLS_DIR names another folder")
+        yield Check("models", FAIL, f"no models under {where}", "TAO_AUTOML_SKILLS names more folders")
 
 
-def _unready(item: skill.Skill) -> Check | None:
+def _unready(item: Skill) -> Check | None:
     try:
         item.schema("train")
         item.template("train")

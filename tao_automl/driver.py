@@ -213,8 +213,8 @@ def _check_room(settings: Settings) -> None:
 def _unpack(plan: Plan) -> None:
     """Archives of images become folders, once for all studies."""
     for item in (*plan.data.train, *plan.data.val):
-        if not item.images.is_dir():
-            staging.unpack(item.images, plan.studies.unpacked(item.images))
+        if item.archive is not None:
+            staging.unpack(item.archive, plan.studies.unpacked(item.archive))
 
 
 def _attributes(plan: Plan) -> dict[str, Any]:

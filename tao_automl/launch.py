@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from tao_automl.config import Settings
-from tao_automl.errors import UsageError, near
+from tao_automl.errors import SkillError, UsageError
 from tao_automl.layout import StudiesPaths
-from tao_automl.tao import keypath, spec
-from tao_automl.tao.dataset import Dataset
+from tao_automl.tao import fit, keypath, objective, sources, spec
+from tao_automl.tao.dataset import Data, Dataset
+from tao_automl.tao.dataset.images import ARCHIVES
 from tao_automl.tao.facts import Facts
 from tao_automl.tao.metric import Metric
 from tao_automl.tao.schema import Schema
-from tao_automl.tao.skill import Action, DataSource, Skill
+from tao_automl.tao.skill import FACTS, Action, DataSource, Skill
 
 SOURCES = {"train_datasets": "train_data", "eval_dataset": "val_data"}  # TAO's word → our setting
 
@@ -32,27 +33,6 @@ class Chosen:
 
     value: Any
     origin: str
-
-
-@dataclass(frozen=True)
-class Data:
-    """The checked data of a study. Empty where it is named by `--set` instead of a directory."""
-
-    train: tuple[Dataset, ...] = ()
-    val: tuple[Dataset, ...] = ()
-
-    def of(self, source: str) -> tuple[Dataset, ...]:
-        return {"train_datasets": self.train, "eval_dataset": self.val}.get(source, ())
-
-    @property
-    def samples(self) -> int | None:
-        """Images of the smaller split, which bounds batch size times GPUs."""
-        counts = [sum(item.image_count for item in split) for split in (self.train, self.val) if split]
-        return min(counts, default=None)
-
-    @property
-    def category_ids(self) -> tuple[int, ...]:
-        return tuple(sorted({number for item in (*self.train, *self.val) for number in item.categories}))
 
 
 @dataclass(frozen=True)
@@ -67,8 +47,11 @@ class Launch:
         return {path: item.value for path, item in self.chosen.items()}
 
 
-def training(skill: Skill, settings: Settings, data: Data) -> Launch:
+def training(skill: Skill, settings: Settings, data: Data, with_data: bool = True) -> Launch:
     """The launched spec of `train`.
+
+    Args:
+        with_data: False leaves the data's keys as they are, where only the search is of interest.
 
     Raises:
         UsageError: `--set` names a key that the schema lacks or a value of the wrong type, the data does not
@@ -81,17 +64,17 @@ def training(skill: Skill, settings: Settings, data: Data) -> Launch:
     user = {path: Chosen(value, f"{settings.origin('set')}: set") for path, value in values.items()}
     _check_counts(facts, user)
     _check_search(facts, settings)
-    chosen.update(_data_values(action, settings, data, user))
+    if with_data:
+        chosen.update(_data_values(action, settings, data, user))
     chosen.update(_classes(facts, settings, data))
     chosen.update(_flags(facts, settings))
     chosen.update(user)
     chosen.update(_gpus(facts, settings, chosen))
     chosen.update(_nodes(facts, settings))
     launched = spec.build(template, {path: item.value for path, item in chosen.items()}, {})
-    chosen.update(_intervals(facts, launched))
+    chosen.update(_intervals(facts, launched, epochs(skill, launched)))
     launched = spec.build(template, {path: item.value for path, item in chosen.items()}, {})
-    _check_classes(facts, launched, data)
-    _check_batch(facts, launched, data)
+    fit.check(facts, launched, data, devices(facts, launched))
     return Launch(launched, chosen)
 
 
@@ -99,8 +82,18 @@ def data_is_named(skill: Skill, settings: Settings) -> bool:
     """True if the user says in any form what to train on."""
     if settings["train_data"] or settings["val_data"]:
         return True
-    named = [skill.shorthand.get(name, name) for name in settings["set"]]
-    return any(names_data(path, source) for path in named for source in skill.actions["train"].data_sources)
+    user = {skill.shorthand.get(name, name): value for name, value in settings["set"].items()}
+    action = skill.actions["train"]
+    if not action.data_sources:
+        return any(is_below(path, key) or is_below(key, path) for path in user for key in data_keys(skill))
+    return sources.is_named(action, user)
+
+
+def data_keys(skill: Skill) -> tuple[str, ...]:
+    """The keys that say what training reads: where data go, else what it needs as input."""
+    action = skill.actions["train"]
+    keys = tuple(source.key for source in sources.of(action))
+    return keys or tuple(key for key, needed in action.inputs.items() if not needed.optional)
 
 
 def user_values(skill: Skill, schema: Schema, given: Mapping[str, Any], action: str) -> dict[str, Any]:
@@ -134,33 +127,37 @@ def source_value(source: DataSource, datasets: Sequence[Dataset], studies: Studi
     """What the spec holds for one data source: a path, a mapping of paths, or a list of either."""
     values: list[Any] = []
     for dataset in datasets:
-        paths = {part: str(_file(dataset, name, studies)) for part, name in source.files.items()}
+        paths = {part: str(file_of(dataset, name, studies)) for part, name in source.files.items()}
         values.append(paths[""] if set(paths) == {""} else paths)
     return values if source.as_list else values[0]
 
 
-def _file(dataset: Dataset, name: str, studies: StudiesPaths) -> Path:
-    """The file or folder of a dataset that stands for a name of TAO's standard artifact."""
-    if name == "images.tar.gz":
+def file_of(dataset: Dataset, name: str, studies: StudiesPaths) -> Path:
+    """The file or folder of a dataset that stands for a name of TAO's standard artifact.
+
+    Raises:
+        UsageError: the dataset has no such file.
+    """
+    if dataset.images.name in (name, name.split(".", 1)[0]):
         return images_dir(dataset, studies)
-    if name == "annotations.json":
-        return dataset.annotations
-    path = dataset.folder / name
+    unpacked = dataset.folder / name.split(".", 1)[0]
+    path = unpacked if name.endswith(ARCHIVES) and unpacked.is_dir() else dataset.folder / name
     if not path.exists():
-        raise UsageError(f"{path} is missing", tip=f"put {name} beside the annotations, or --set its key")
+        raise UsageError(f"{path} is missing", tip=f"put {name} there, or --set its key", code="data-missing")
     return path
 
 
 def images_dir(dataset: Dataset, studies: StudiesPaths) -> Path:
     """Where the trainer finds the images: the folder, or where the archive is unpacked."""
-    return dataset.images if dataset.images.is_dir() else studies.unpacked(dataset.images) / "images"
+    return dataset.images if dataset.archive is None else studies.unpacked(dataset.archive) / "images"
 
 
 def _data_values(action: Action, settings: Settings, data: Data, user: Mapping[str, Chosen]) -> dict[str, Chosen]:
     studies = StudiesPaths(settings["studies_dir"])
     chosen = {}
-    for source in action.data_sources:
-        if any(names_data(path, source) for path in user):
+    for declared in sources.of(action):
+        source = sources.left(declared, user)
+        if source is None:
             continue
         setting = SOURCES.get(source.source)
         if setting is None:
@@ -172,7 +169,7 @@ def _data_values(action: Action, settings: Settings, data: Data, user: Mapping[s
             flag = "--" + setting.replace("_", "-")
             raise UsageError(
                 f"training needs {flag}: nothing says what {source.key} is",
-                tip=f"{flag} DIR with images/ and annotations.json; or the other split again",
+                tip=f"{flag} DIR with {sources.shown(action, source.source)}",
                 code="data-missing",
             )
         if len(datasets) > 1 and not source.many:
@@ -191,6 +188,8 @@ def _classes(facts: Facts, settings: Settings, data: Data) -> dict[str, Chosen]:
         )
     elif ids and facts.keys.num_classes:
         chosen[facts.keys.num_classes] = Chosen(ids[-1] + 1, "data: highest category id + 1")
+    elif not facts.keys.num_classes:  # words are looked for: those of the validation data are scored
+        ids = tuple(sorted({number for item in data.val for number in item.categories}))
     if ids and facts.keys.eval_class_ids:
         chosen[facts.keys.eval_class_ids] = Chosen(list(ids), "data: every category")
     return chosen
@@ -230,19 +229,48 @@ def _nodes(facts: Facts, settings: Settings) -> dict[str, Chosen]:
 
 def devices(facts: Facts, launched: Mapping[str, Any]) -> int:
     """On how many devices a training runs, on all its nodes: so many batches are one step."""
-    gpus = keypath.get(launched, facts.keys.num_gpus, 1) if facts.keys.num_gpus else 1
-    nodes = keypath.get(launched, facts.keys.num_nodes, 1) if facts.keys.num_nodes else 1
-    return int(gpus) * int(nodes)
+    return (_count(launched, facts.keys.num_gpus) or 1) * (_count(launched, facts.keys.num_nodes) or 1)
 
 
-def _intervals(facts: Facts, launched: Mapping[str, Any]) -> dict[str, Chosen]:
+def epochs(skill: Skill, launched: Mapping[str, Any]) -> int:
+    """How many epochs a launched spec trains.
+
+    Raises:
+        SkillError: the spec has no such number where the skill says it stands.
+    """
+    count = _count(launched, skill.facts.keys.epochs)
+    if count is None:
+        raise SkillError(
+            f"{skill.facts.keys.epochs} holds no number of epochs in the spec template of {skill.model}",
+            tip="--epochs N; or name another key in automl.yaml: keys: {epochs: KEY}",
+        )
+    return count
+
+
+def _count(launched: Mapping[str, Any], path: str | None) -> int | None:
+    """A whole number from 1 in a spec, or None: templates hold nulls, texts and -1 for what is left open."""
+    value = keypath.get(launched, path, None) if path else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not float(value).is_integer():
+        return None
+    return int(value) if value >= 1 else None
+
+
+def fixed(facts: Facts) -> dict[str, str]:
+    """Keys that are no part of a search, by the reason: trials are compared by epoch and run by the engine."""
+    keys = facts.keys
+    intervals = (keys.validation_interval, keys.checkpoint_interval, keys.checkpoint_interval_unit)
+    devices = (keys.num_gpus, keys.gpu_ids, keys.num_nodes)
+    same = (*intervals, keys.num_classes, keys.eval_class_ids, *devices)
+    reasons = {path: "it must be the same in every trial" for path in same if path is not None}
+    return {**reasons, keys.epochs: "it must be the same in every trial: --epochs sets it"}
+
+
+def _intervals(facts: Facts, launched: Mapping[str, Any], epochs: int) -> dict[str, Chosen]:
     """Both intervals within the epochs, and a checkpoint at every validation."""
     keys = facts.keys
-    if not (keys.epochs and keys.validation_interval and keys.checkpoint_interval):
+    validate, save = _count(launched, keys.validation_interval), _count(launched, keys.checkpoint_interval)
+    if not (keys.validation_interval and keys.checkpoint_interval and validate and save):
         return {}
-    epochs = keypath.get(launched, keys.epochs)
-    validate = keypath.get(launched, keys.validation_interval)
-    save = keypath.get(launched, keys.checkpoint_interval)
     chosen = {}
     if validate > epochs:
         validate = epochs
@@ -260,46 +288,31 @@ def _check_counts(facts: Facts, user: Mapping[str, Chosen]) -> None:
     keys = facts.keys
     counts = (keys.epochs, keys.validation_interval, keys.checkpoint_interval)
     for path in (*counts, keys.num_classes, keys.batch_size, keys.num_gpus, keys.num_nodes):
-        if path is not None and path in user and (user[path].value is None or user[path].value < 1):
+        if path is not None and path in user and not (_is_number(user[path].value) and user[path].value >= 1):
             raise UsageError(f"--set {path}={user[path].value}: at least 1 is needed", tip=f"--set {path}=1")
 
 
 def _check_search(facts: Facts, settings: Settings) -> None:
-    """Trials are compared by epoch and run by the engine: these are the same for all of them."""
-    keys = facts.keys
-    intervals = (keys.validation_interval, keys.checkpoint_interval, keys.checkpoint_interval_unit)
-    devices = (keys.num_gpus, keys.gpu_ids, keys.num_nodes)
-    fixed = (keys.epochs, *intervals, keys.num_classes, keys.eval_class_ids, *devices)
+    """What must be the same for all trials cannot be searched."""
     for path in settings["search"]:
-        if path in fixed:
+        if path in fixed(facts):
             raise UsageError(f"--search {path}: it must be the same in every trial", tip=f"--set {path}=VALUE")
 
 
-def _check_classes(facts: Facts, launched: Mapping[str, Any], data: Data) -> None:
-    path = facts.keys.num_classes
-    if path is None or not data.category_ids:
-        return
-    count, highest = keypath.get(launched, path), data.category_ids[-1]
-    if count < highest + 1:
-        raise UsageError(
-            f"{path} is {count}, but the data has category id {highest}: it must be at least {highest + 1}",
-            tip=f"--num-classes {highest + 1}, or leave it out",
-            code="num-classes",
-        )
+def check_inputs(action: Action, full: Mapping[str, Any]) -> None:
+    """Refuse a spec that says nothing of what an action must read.
 
-
-def _check_batch(facts: Facts, launched: Mapping[str, Any], data: Data) -> None:
-    path = facts.keys.batch_size
-    if path is None or data.samples is None:
-        return
-    batch = keypath.get(launched, path)
-    gpus = devices(facts, launched)
-    if batch * gpus > data.samples:
-        raise UsageError(
-            f"{path} {batch} on {gpus} GPU(s) is more than the {data.samples} images of the smaller split",
-            tip=f"--set {path}={data.samples // gpus}" if gpus <= data.samples else "take fewer GPUs, or more images",
-            code="batch-too-large",
-        )
+    Raises:
+        UsageError: the first key that is missing is named.
+    """
+    for key, needed in action.inputs.items():
+        value = keypath.get(full, key, None)
+        if value in (None, "", [], [""], "???") and not needed.optional:
+            raise UsageError(
+                f"{action.name} needs {key}: nothing says what it is",
+                tip=f"--set {key}=PATH",
+                code="input-missing",
+            )
 
 
 def is_below(path: str, source: str) -> bool:
@@ -307,29 +320,13 @@ def is_below(path: str, source: str) -> bool:
     return path == source or path.startswith((source + ".", source + "["))
 
 
-def names_data(path: str, source: DataSource) -> bool:
-    """True for a key that says which data a source has, and not for one beside these, such as their kind."""
-    if not is_below(path, source.key):
-        return False
-    below = path[len(source.key) :]
-    beside = (
-        below.startswith(".") and "" not in source.files and not any(is_below(below[1:], part) for part in source.files)
-    )
-    return not beside
-
-
 def metric_of(skill: Skill, settings: Settings) -> Metric:
     """The study's metric with its direction: the user's word, an alias of it, or the model's own.
 
     Raises:
-        UsageError: the model reports no such metric.
+        UsageError: the model reports no such metric, or nothing says what it reports or which way is better.
     """
-    facts = skill.facts
-    name = settings["metric"] or facts.metric
-    known = {alias: metric for metric in facts.metrics.values() for alias in (metric.name, *metric.aliases)}
-    if name not in known:
-        raise UsageError(f"model '{skill.model}' reports no metric '{name}'", tip=near(name, known))
-    return known[name]
+    return objective.choose(skill.facts, settings["metric"], settings["direction"], skill.folder / FACTS)
 
 
 def check_metric(skill: Skill, metric: Metric, launched: Mapping[str, Any]) -> None:
@@ -345,3 +342,7 @@ def check_metric(skill: Skill, metric: Metric, launched: Mapping[str, Any]) -> N
         others = [item.name for item in skill.facts.metrics.values() if item.needs.get(path) == value]
         tip = f"--set {path}={wanted}" + (f", or --metric {others[0]}" if others else "")
         raise UsageError(f"{metric.name} is reported with {path} {wanted} only, which is {value}", tip=tip)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

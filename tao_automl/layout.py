@@ -29,7 +29,7 @@ def _shipped(name: str) -> Path:
 
 
 def skills_dir() -> Path:
-    """The models we ship; TAO_AUTOML_SKILLS_DIR names another bank."""
+    """The models we ship; TAO_AUTOML_SKILLS_DIR names a folder that stands for them."""
     named = os.environ.get("TAO_AUTOML_SKILLS_DIR")
     return Path(named).expanduser().resolve() if named else _shipped("skills")
 
@@ -49,6 +49,10 @@ class AttemptPaths:
     def spec(self) -> Path:
         return self.folder / "spec.yaml"
 
+    def config(self, file_format: str) -> Path:
+        """The spec as a command reads it: `spec.yaml`, or the same in another format beside it."""
+        return self.folder / f"spec.{'yaml' if file_format == 'yml' else file_format}"
+
     @property
     def job(self) -> Path:
         return self.folder / "job.json"
@@ -60,6 +64,11 @@ class AttemptPaths:
     @property
     def log(self) -> Path:
         return self.folder / "log.txt"
+
+    @property
+    def result(self) -> Path:
+        """What a finished action has made."""
+        return self.folder / "result.json"
 
     def status(self, action: str) -> Path:
         """TAO appends the action's name to `results_dir`."""
@@ -119,10 +128,17 @@ class StudyPaths:
         for folder in sorted(folders, key=lambda path: int(path.name.removeprefix("attempt-"))):
             yield AttemptPaths(folder)
 
+    def action(self, name: str) -> AttemptPaths:
+        """One run of an action by its folder's name, such as export-001."""
+        return AttemptPaths(self.actions / name)
+
+    def action_folders(self) -> Iterator[Path]:
+        yield from sorted(path for path in self.actions.glob("*-[0-9]*") if path.is_dir())
+
     def next_action(self, action: str) -> AttemptPaths:
         """A folder of its own for each run of an action: export-001, export-002 …"""
         taken = [int(path.name.rsplit("-", 1)[1]) for path in self.actions.glob(f"{action}-[0-9]*")]
-        return AttemptPaths(self.actions / f"{action}-{max(taken, default=0) + 1:03d}")
+        return self.action(f"{action}-{max(taken, default=0) + 1:03d}")
 
     def relative(self, path: Path) -> str:
         """A path inside the study, in the form that is stored: it survives moving the studies."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -56,6 +57,17 @@ def same_path(path: Path, named_by: str) -> tuple[Mount, ...]:
     for place in (path, real):
         _refuse_system(place, named_by)
     return tuple(Mount(str(real), str(place)) for place in dict.fromkeys((path, real)))
+
+
+def with_writable(found: Sequence[Mount], folders: Sequence[Path], named_by: str) -> tuple[Mount, ...]:
+    """The mounts of a job that also writes to folders outside its own.
+
+    Raises:
+        UsageError: such a folder belongs to the system; `named_by` is said.
+    """
+    added = [replace(mount, read_only=False) for folder in folders for mount in same_path(folder, named_by)]
+    places = {mount.container for mount in added}
+    return (*(mount for mount in found if mount.container not in places), *added)
 
 
 def named(texts: Sequence[str]) -> tuple[Mount, ...]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import shlex
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from tao_automl import capacity, launch, mounts
@@ -25,19 +27,24 @@ from tao_automl.execution import runtimes
 from tao_automl.execution.cluster import Room
 from tao_automl.execution.job import JobSpec, Mount, run_sh
 from tao_automl.execution.runtimes import standin
-from tao_automl.launch import Data, Launch
+from tao_automl.launch import Launch
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths, skills_dir
 from tao_automl.search import algorithms
 from tao_automl.search.overrides import Overrides
 from tao_automl.search.overrides import read as read_overrides
 from tao_automl.search.space import Limits, SearchSpace
-from tao_automl.tao import dataset, keypath, skill
+from tao_automl.tao import dataset, keypath, skill, sources
 from tao_automl.tao import spec as spec_file
-from tao_automl.tao.metric import Direction, Metric
+from tao_automl.tao.bank import Bank
+from tao_automl.tao.dataset import Data, Dataset
+from tao_automl.tao.metric import Metric
 from tao_automl.tao.skill import Action, Skill
+from tao_automl.tao.template import dumps_json, dumps_toml
 
 OFF = "AutoML policy is off"
 CONTAINERS = "docker"  # the runtime whose jobs see only what is mounted
+FORMATS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"toml": dumps_toml, "json": dumps_json}
+_SCRIPT = re.compile(r"\n.*\S|<<|&&|\|\||[;|<>$`]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -128,9 +135,20 @@ class Plan:
         return Need(self.gpus, self.nodes, self.runtime == CONTAINERS)
 
     def image(self, action: Action) -> str:
-        """The container of an action: `--image` stands for the one that trains, wherever that is used."""
+        """The container of an action: `--image` stands for the one that trains, wherever that is used.
+
+        Raises:
+            SkillError: the skill leaves the image to whoever launches, and nobody names one.
+        """
         asked: str | None = self.settings["image"]
-        return asked if asked and action.image == self.skill.actions["train"].image else action.image
+        image = asked if asked and action.image == self.skill.actions["train"].image else action.image
+        if image is None and self.runtime == CONTAINERS:
+            raise SkillError(
+                f"{self.skill.folder / skill.INFO} names no image for {action.name}",
+                tip="--image IMAGE says which container trains",
+                code="image-missing",
+            )
+        return image or ""
 
 
 def prepare(settings: Settings, now: datetime, check: Callable[[Plan], None] = lambda _plan: None) -> Plan:
@@ -166,9 +184,15 @@ def known(settings: Settings, now: datetime, check: Callable[[Plan], None] = lam
         )
     settings = settings.with_values(settings.origin("model"), model=chosen.model)
     embedded = settings["runtime"] in (None, "standin") and not launch.data_is_named(chosen, settings)
+    if embedded and not chosen.facts.listed:
+        raise UsageError(
+            f"nothing says what model '{chosen.model}' is to train on, and the embedded trainer does not play it",
+            tip="--train-data DIR and --val-data DIR, or --set KEY=PATH for: " + ", ".join(launch.data_keys(chosen)),
+            code="data-missing",
+        )
     runtime = _runtime(settings, embedded)
     algorithms.check(settings["algorithm"], settings["pruner"])
-    with _sample_data(settings) if embedded else nullcontext(_data(settings)) as data:
+    with _sample_data(settings, chosen) if embedded else nullcontext(_data(settings, chosen)) as data:
         plan = dataclasses.replace(_plan(settings, chosen, data, runtime, now), embedded=embedded)
         capacity.check_shares(plan.need, settings)
         if plan.gpus and settings["address"] is None:
@@ -195,9 +219,8 @@ def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: date
     launched = launch.training(chosen, settings, data)
     metric = launch.metric_of(chosen, settings)
     launch.check_metric(chosen, metric, launched.spec)
-    if settings["direction"]:
-        metric = dataclasses.replace(metric, direction=Direction(settings["direction"]))
-    epochs = int(keypath.get(launched.spec, chosen.facts.keys.epochs))
+    launch.check_inputs(chosen.actions["train"], launched.spec)
+    epochs = launch.epochs(chosen, launched.spec)
     return Plan(
         settings=settings,
         name=settings["name"] or f"{chosen.model}-{now:%Y%m%d-%H%M%S}",
@@ -217,11 +240,12 @@ def find_skill(settings: Settings) -> Skill:
     Raises:
         UsageError: no model is named, or none has that name.
     """
-    if settings["skill_dir"]:
-        return skill.load(settings["skill_dir"])
-    if not settings["model"]:
+    own: list[Path] = settings["skill_dir"]
+    if settings["model"]:
+        return Bank.of(*own, skills_dir()).find(settings["model"])
+    if not own:
         raise UsageError("no model is named", tip="--model dino, or -f STUDY.yaml; tao-automl models lists them")
-    return skill.find(settings["model"], skills_dir())
+    return Bank.of(*own, lenders=[skills_dir()]).only()
 
 
 def space(chosen: Skill, launched: Launch, settings: Settings, epochs: int, samples: int | None) -> SearchSpace:
@@ -235,7 +259,8 @@ def space(chosen: Skill, launched: Launch, settings: Settings, epochs: int, samp
     if settings["automl_policy"] == "off":
         overrides = Overrides({}, dict.fromkeys(schema.default_set, OFF))
     limits = Limits(epochs=epochs, samples=samples, gpus=launch.devices(chosen.facts, launched.spec))
-    return SearchSpace.build(schema, launched.spec, chosen.facts.search, overrides, limits)
+    facts = dataclasses.replace(chosen.facts.search, keep={**launch.fixed(chosen.facts), **chosen.facts.search.keep})
+    return SearchSpace.build(schema, launched.spec, facts, overrides, limits)
 
 
 def trial_spec(plan: Plan, values: Mapping[str, Any], paths: AttemptPaths) -> dict[str, Any]:
@@ -277,7 +302,7 @@ def job(plan: Plan, identity: str, action: Action, paths: AttemptPaths, values: 
         UsageError: one of the paths cannot be mounted.
     """
     settings, variables = plan.settings, plan.settings["env"]
-    command = tuple(part.replace("{config_path}", str(paths.spec)) for part in action.command.split())
+    command = _command(action, paths)
     return JobSpec(
         id=identity,
         action=action.name,
@@ -296,22 +321,38 @@ def job(plan: Plan, identity: str, action: Action, paths: AttemptPaths, values: 
     )
 
 
+def _command(action: Action, paths: AttemptPaths) -> tuple[str, ...]:
+    """The action's command; one that is a script of a shell is given to one."""
+    config = str(paths.config(action.config_format))
+    if _SCRIPT.search(action.command):
+        return ("bash", "-c", action.command.replace("{config_path}", shlex.quote(config)))
+    return tuple(part.replace("{config_path}", config) for part in action.command.split())
+
+
 def _mounts(plan: Plan, paths: AttemptPaths, values: Mapping[str, Any]) -> tuple[Mount, ...]:
     """Archives are unpacked when the study starts: their folders count before they are there."""
-    archives = [item for item in (*plan.data.train, *plan.data.val) if not item.images.is_dir()]
+    archives = [item for item in plan.data.all if item.archive is not None]
     unpacked = [launch.images_dir(item, plan.studies) for item in archives]
     extra = [mount for folder in unpacked for mount in mounts.same_path(folder, "--studies-dir")]
     return mounts.mounts(values, paths.folder, [*extra, *mounts.named(plan.settings["mount"])])
 
 
 def write_job(paths: AttemptPaths, job: JobSpec, spec: Mapping[str, Any]) -> None:
-    """Write what is submitted: enough to run the job by hand. `spec.yaml` comes last: where it is, all is."""
+    """Write what is submitted: enough to run the job by hand. `spec.yaml` comes last: where it is, all is.
+
+    A command that reads another format gets the spec in that one too.
+    """
+    text = spec_file.dump(spec)
     paths.folder.mkdir(parents=True, exist_ok=True)
     paths.job.write_text(job.to_json() + "\n", encoding="utf-8")
     paths.run_sh.write_text(run_sh(job, runtimes.by_name(job.runtime).command(job)), encoding="utf-8")
     paths.run_sh.chmod(0o755)
+    for format_name, write in FORMATS.items():
+        config = paths.config(format_name)
+        if config != paths.spec and any(str(config) in part for part in job.command):
+            config.write_text(write(spec), encoding="utf-8")
     fresh = paths.spec.with_suffix(".new")
-    fresh.write_text(spec_file.dump(spec), encoding="utf-8")
+    fresh.write_text(text, encoding="utf-8")
     fresh.rename(paths.spec)
 
 
@@ -329,19 +370,25 @@ def _runtime(settings: Settings, embedded: bool) -> str:
     return str(settings["runtime"])
 
 
-def _data(settings: Settings) -> Data:
-    train = tuple(dataset.inspect(folder) for folder in settings["train_data"])
-    val = tuple(dataset.inspect(folder) for folder in settings["val_data"])
-    return Data(train, val)
+def _data(settings: Settings, chosen: Skill) -> Data:
+    return Data(
+        _read(chosen, "train_datasets", settings["train_data"]), _read(chosen, "eval_dataset", settings["val_data"])
+    )
+
+
+def _read(chosen: Skill, source: str, folders: Iterable[Path]) -> tuple[Dataset, ...]:
+    """Datasets in the form in which training takes them."""
+    files = sources.files(chosen.actions["train"], source)
+    return tuple(dataset.read(folder, files, chosen.facts.data) for folder in folders)
 
 
 @contextmanager
-def _sample_data(settings: Settings) -> Iterator[Data]:
+def _sample_data(settings: Settings, chosen: Skill) -> Iterator[Data]:
     """The stand-in's own data, made if it is not there, and removed again if what it was made for is refused."""
     folder = StudiesPaths(settings["studies_dir"]).sample_data
     made = standin.sample_data(folder)
     try:
-        yield Data((dataset.inspect(folder / "train"),), (dataset.inspect(folder / "val"),))
+        yield Data(_read(chosen, "train_datasets", [folder / "train"]), _read(chosen, "eval_dataset", [folder / "val"]))
     except AutoMLError:
         for path in made:
             shutil.rmtree(path) if path == folder else path.rmdir()

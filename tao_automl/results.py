@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +158,10 @@ def _remove_others(folder: Path, names: CheckpointNames, kept: set[Path]) -> Non
     for file in checkpoint.scan(folder, names):
         if file.path not in kept:
             file.path.unlink(missing_ok=True)
-    latest = folder / names.latest
-    if latest.is_symlink() and not latest.exists():
-        latest.unlink()
+    links = [path for path in folder.iterdir() if path.is_symlink()] if folder.is_dir() else []
+    for latest in links:
+        if fnmatch(latest.name, names.latest) and not latest.exists():
+            latest.unlink()
 
 
 def _published(metrics: Path) -> tuple[int, int] | None:

@@ -158,6 +158,13 @@ def _of_facts(known: Skill) -> Iterator[str]:
     for item in known.facts.launch:
         if schema.has(item.path):
             yield from _unfit(f"{skill.FACTS}: launch", schema, item.path, item.value)
+    for rule in known.facts.require:
+        for path in rule.paths():
+            if not (path.startswith("data.") or schema.has(path)):
+                yield f"{skill.FACTS}: the rule {rule.rule} names {path}, which is not in the {schema.title}"
+    for fact in known.facts.after.refusals:
+        if fact.action not in known.actions:
+            yield f"{skill.FACTS}: there is no action {fact.action} to refuse"
     schemas = [known.schema(name) for name in known.actions]
     for name, path in known.shorthand.items():
         if not any(each.has(path) for each in schemas):

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tao_automl import action, driver
-from tao_automl.action import Prepared
+from tao_automl import action, actionplan, driver
+from tao_automl.actionplan import Asked, Prepared
 from tao_automl.errors import JobError, UsageError
 from tao_automl.execution.job import JobStatus, Phase
 from tao_automl.plan import Plan
@@ -42,10 +42,18 @@ def own(plan: Plan, made: Path, tmp_path: Path) -> Plan:
     return replace(plan, settings=plan.settings.with_values("flag", studies_dir=tmp_path / "studies"))
 
 
-def prepare(plan: Plan, name: str, checkpoint: Path | None = None, **given: str) -> Prepared:
+def prepare(
+    plan: Plan, name: str, checkpoint: Path | str | None = None, after: str | None = None, **given: str
+) -> Prepared:
     """An action on the best trial; `given` has `__` for the dots of a path."""
     named = {path.replace("__", "."): value for path, value in given.items()}
-    return action.prepare(plan, name, action.winner_of(plan, None), named, checkpoint)
+    file = str(checkpoint) if checkpoint else None
+    return actionplan.prepare(plan, Asked(name, given=named, checkpoint=file, after=after))
+
+
+def onnx(folder: Path) -> Path:
+    (folder / "given.onnx").write_bytes(b"onnx")
+    return folder / "given.onnx"
 
 
 def at(prepared: Prepared, path: str) -> Any:
@@ -56,7 +64,7 @@ def at(prepared: Prepared, path: str) -> Any:
 
 
 def test_the_best_trial_is_used_unless_another_is_named(plan: Plan) -> None:
-    best, other = action.winner_of(plan, None), action.winner_of(plan, 0)
+    best, other = actionplan.winner_of(plan, None), actionplan.winner_of(plan, 0)
     assert (best.trial, best.epoch, best.value) == (1, 1, 0.5)
     assert (other.trial, other.value) == (0, 0.2)
 
@@ -64,7 +72,7 @@ def test_the_best_trial_is_used_unless_another_is_named(plan: Plan) -> None:
 @pytest.mark.parametrize("trial", [2, 9])
 def test_a_trial_without_a_result_is_refused(plan: Plan, trial: int) -> None:
     with pytest.raises(UsageError, match=f"trial {trial} of study 'done' has no result") as raised:
-        action.winner_of(plan, trial)
+        actionplan.winner_of(plan, trial)
     assert "tao-automl status done" in raised.value.tip
 
 
@@ -88,7 +96,8 @@ def test_what_trained_the_winner_stays_behind(plan: Plan) -> None:
 def test_the_checkpoint_is_the_file_of_the_best_epoch(plan: Plan) -> None:
     prepared = prepare(plan, "export")
     file = plan.paths.attempt(1, 1).checkpoints("train") / BEST
-    assert prepared.checkpoint == file
+    assert prepared.parent is not None
+    assert (prepared.parent.file, prepared.parent.epoch) == (file, 1)
     assert at(prepared, "export.checkpoint") == str(file)
     assert not Path(at(prepared, "export.checkpoint")).is_symlink()
 
@@ -104,18 +113,17 @@ def test_an_evaluation_gets_the_validation_data_and_an_export_a_file_to_make(pla
     assert at(export, "export.onnx_file") == str(folder / "model.onnx")
 
 
-def test_the_job_has_the_command_and_the_image_of_the_action(plan: Plan) -> None:
-    job = prepare(plan, "gen_trt_engine").job
+def test_the_job_has_the_command_and_the_image_of_the_action(plan: Plan, tmp_path: Path) -> None:
+    job = prepare(plan, "gen_trt_engine", onnx(tmp_path)).job
     assert job.command == ("dino", "gen_trt_engine", "-e", str(plan.paths.actions / "gen_trt_engine-001" / "spec.yaml"))
     assert job.image.endswith("-deploy")
     assert job.id == "done-gen_trt_engine-001"
 
 
 def test_set_overrides_whatever_was_chosen(plan: Plan) -> None:
-    prepared = prepare(plan, "export", export__input_width="640", model__num_queries="300", export__onnx_file="x.onnx")
+    prepared = prepare(plan, "export", export__input_width="640", model__num_queries="300")
     assert at(prepared, "export.input_width") == 640
     assert at(prepared, "model.num_queries") == 300
-    assert at(prepared, "export.onnx_file") == "x.onnx"
 
 
 def test_data_that_is_set_is_not_the_studys(plan: Plan) -> None:
@@ -150,13 +158,12 @@ def test_preparing_writes_nothing(plan: Plan) -> None:
         ("exprot", {}, "model 'dino' has no action 'exprot'", "'export'"),
         ("export", {"export.input_widht": "640"}, "export.input_widht", "'export.input_width'"),
         ("export", {"export.input_width": "wide"}, "export.input_width", ""),
-        ("inference", {}, "inference needs dataset.infer_data_sources", "--set dataset.infer_data_sources"),
     ],
 )
 def test_what_is_asked_wrongly_is_named(plan: Plan, name: str, given: dict[str, str], message: str, tip: str) -> None:
     before = sorted(plan.paths.folder.rglob("*"))
     with pytest.raises(UsageError) as raised:
-        action.prepare(plan, name, action.winner_of(plan, None), given, None)
+        actionplan.prepare(plan, Asked(name, given=given))
     assert message in raised.value.message
     assert tip in raised.value.tip
     assert sorted(plan.paths.folder.rglob("*")) == before
@@ -238,18 +245,18 @@ def test_a_failed_action_names_the_line_that_tells_the_log_and_the_command(runs,
 
 def test_a_failure_without_a_log_still_has_a_reason(own: Plan) -> None:
     with pytest.raises(JobError, match="export failed: export exited with 7"):
-        action.finish(prepare(own, "export"), JobStatus("x", Phase.EXITED, 7))
+        action.finish(own, prepare(own, "export"), JobStatus("x", Phase.EXITED, 7))
 
 
 def test_an_exit_that_nobody_saw_is_a_failure(own: Plan) -> None:
     with pytest.raises(JobError, match="nobody saw its exit code"):
-        action.finish(prepare(own, "export"), JobStatus("x", Phase.EXITED, None))
+        action.finish(own, prepare(own, "export"), JobStatus("x", Phase.EXITED, None))
 
 
 def test_an_export_that_exits_well_but_makes_no_file_has_failed(own: Plan) -> None:
     prepared = prepare(own, "export")
     with pytest.raises(JobError, match=r"export made no export\.onnx_file: .*model\.onnx is missing") as raised:
-        action.finish(prepared, EXITED)
+        action.finish(own, prepared, EXITED)
     assert str(prepared.paths.run_sh) in raised.value.tip
 
 
@@ -258,8 +265,16 @@ def test_the_file_that_was_made_is_an_output(own: Plan) -> None:
     prepared.paths.folder.mkdir(parents=True)
     file = prepared.paths.folder / "model.onnx"
     file.write_bytes(b"onnx")
-    outputs = action.finish(prepared, EXITED).outputs
+    outputs = action.finish(own, prepared, EXITED).as_dict()["outputs"]
     assert outputs == {"results_dir": str(prepared.paths.folder), "export.onnx_file": str(file)}
+
+
+def test_inference_runs_on_the_validation_images_with_the_names_of_the_categories(runs, own: Plan, made: Path) -> None:
+    runs(OneJob(finished.makes))
+    prepared = action.run(own, prepare(own, "inference")).prepared
+    assert at(prepared, "dataset.infer_data_sources.image_dir") == [str(made / "val" / "images")]
+    names = Path(at(prepared, "dataset.infer_data_sources.classmap"))
+    assert (names.parent, names.read_text()) == (prepared.paths.folder, "class 1\n2\nclass 3\n")
 
 
 def test_what_every_launch_sets_is_set_in_actions_too(plan: Plan) -> None:
@@ -269,3 +284,153 @@ def test_what_every_launch_sets_is_set_in_actions_too(plan: Plan) -> None:
 def test_the_results_folder_is_not_the_users_to_set(plan: Plan) -> None:
     with pytest.raises(UsageError, match="results folder"):
         prepare(plan, "evaluate", results_dir="/elsewhere")
+
+
+# One after the other
+
+
+def test_an_engine_is_built_from_the_newest_export_of_the_trial(runs, own: Plan) -> None:
+    runs(OneJob(finished.makes))
+    for _ in range(2):
+        exported = action.run(own, prepare(own, "export"))
+    prepared = prepare(own, "gen_trt_engine")
+    file = own.paths.actions / "export-002" / "model.onnx"
+    assert at(prepared, "gen_trt_engine.onnx_file") == str(file)
+    assert at(prepared, "gen_trt_engine.trt_engine") == str(prepared.paths.folder / "model.engine")
+    assert at(prepared, "gen_trt_engine.tensorrt.calibration.cal_cache_file") == str(prepared.paths.folder / "cal.bin")
+    assert exported.run.outputs == {"export.onnx_file": file}
+    built = action.run(own, prepared).as_dict()
+    assert (built["after"], built["trial"], built["epoch"], built["checkpoint"]) == ("export-002", 1, 1, str(file))
+
+
+def test_a_run_that_is_named_goes_before_the_newest(runs, own: Plan) -> None:
+    runs(OneJob(finished.makes))
+    for _ in range(2):
+        action.run(own, prepare(own, "export"))
+    named, newest = (
+        at(prepare(own, "gen_trt_engine", after=text), "gen_trt_engine.onnx_file") for text in ("export-001", "export")
+    )
+    assert (Path(named).parent.name, Path(newest).parent.name) == ("export-001", "export-002")
+
+
+def test_without_an_export_an_engine_cannot_be_built_and_the_tip_says_what_to_run(plan: Plan) -> None:
+    with pytest.raises(
+        UsageError, match=r"needs gen_trt_engine\.onnx_file: no export of trial 1 of study 'done'"
+    ) as raised:
+        prepare(plan, "gen_trt_engine")
+    assert "tao-automl action export done/1" in raised.value.tip
+
+
+def test_an_export_of_another_trial_is_not_taken(runs, own: Plan) -> None:
+    runs(OneJob(finished.makes))
+    action.run(own, actionplan.prepare(own, Asked("export", trial=0)))
+    with pytest.raises(UsageError, match="no export of trial 1"):
+        prepare(own, "gen_trt_engine")
+    prepared = prepare(own, "gen_trt_engine", after="export-001")
+    assert prepared.won.trial == 0
+    assert at(prepared, "model.num_queries") == 300
+
+
+def test_an_action_that_failed_is_no_start(runs, own: Plan) -> None:
+    runs(OneJob(finished.breaks))
+    with pytest.raises(JobError):
+        action.run(own, prepare(own, "export"))
+    with pytest.raises(UsageError, match="no export of trial 1"):
+        prepare(own, "gen_trt_engine")
+    with pytest.raises(UsageError, match="export-001 of study 'done' has not finished"):
+        prepare(own, "gen_trt_engine", after="export-001")
+
+
+def test_the_structure_goes_along_the_chain(runs, own: Plan) -> None:
+    runs(OneJob(finished.makes))
+    action.run(own, prepare(own, "export", dataset__num_classes="9"))
+    prepared = prepare(own, "gen_trt_engine")
+    assert [at(prepared, path) for path in ("model.num_queries", "dataset.num_classes")] == [500, 9]
+
+
+def test_the_winner_is_the_teacher_and_not_the_student(own: Plan) -> None:
+    prepared = prepare(own, "distill", distill__teacher__backbone="fan_small", model__enc_layers="2")
+    assert at(prepared, "distill.pretrained_teacher_model_path").endswith(BEST)
+    assert [at(prepared, f"distill.teacher.{key}") for key in ("num_queries", "enc_layers")] == [500, 4]
+    assert [at(prepared, f"model.{key}") for key in ("num_queries", "enc_layers")] == [300, 2]
+    assert at(prepared, "dataset.num_classes") == 4
+    assert at(prepared, "dataset.train_data_sources[0].json_file").endswith("annotations.json")
+
+
+def test_after_a_training_its_best_epoch_counts_and_the_students_structure(runs, own: Plan) -> None:
+    runs(OneJob(finished.trains))
+    student = prepare(own, "distill", distill__teacher__backbone="fan_small", model__enc_layers="2")
+    made = action.run(own, student).as_dict()
+    assert (made["epoch"], Path(made["model"]).name) == (1, "model_epoch_001_step_00020.pth")
+    runs(OneJob(finished.evaluates))
+    prepared = prepare(own, "evaluate", after="distill")
+    assert at(prepared, "evaluate.checkpoint") == made["model"]
+    assert [at(prepared, f"model.{key}") for key in ("num_queries", "enc_layers")] == [300, 2]
+    assert at(prepared, "dataset.num_classes") == 4
+
+
+def test_a_training_goes_on_with_the_winning_spec(runs, own: Plan) -> None:
+    prepared = prepare(own, "train", train__num_epochs="6")
+    assert at(prepared, "train.resume_training_checkpoint_path").endswith(BEST)
+    assert at(prepared, "train.optim.lr") == 1e-3
+    assert at(prepared, "results_dir") == str(own.paths.actions / "train-001")
+    with pytest.raises(UsageError, match=r"train\.num_epochs is 2, and the checkpoint has 2 epochs behind it"):
+        prepare(own, "train", train__num_epochs="2")
+    runs(OneJob(finished.trains))
+    with pytest.raises(JobError, match="finished after 3 of 6 epochs"):
+        action.run(own, prepared)
+
+
+def test_the_newest_checkpoint_is_taken_only_if_asked_for(plan: Plan) -> None:
+    assert at(prepare(plan, "export", "latest"), "export.checkpoint").endswith(finished.LAST)
+
+
+def test_what_to_start_from_is_said_once(plan: Plan) -> None:
+    with pytest.raises(UsageError, match="--checkpoint and --after exclude each other"):
+        prepare(plan, "export", "latest", after="export")
+
+
+# New files
+
+
+def test_a_file_that_is_there_is_not_written_over(own: Plan, tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    assert at(prepare(own, "export", export__onnx_file=str(file)), "export.onnx_file") == str(file)
+    file.write_bytes(b"precious")
+    prepared = prepare(own, "export", export__onnx_file=str(file))
+    assert at(prepared, "export.onnx_file") == str(tmp_path / "model-2.onnx")
+    assert prepared.renamed == {"export.onnx_file": tmp_path / "model-2.onnx"}
+
+
+def test_a_new_file_without_a_folder_lies_in_the_runs(plan: Plan) -> None:
+    prepared = prepare(plan, "export", export__onnx_file="small.onnx")
+    assert at(prepared, "export.onnx_file") == str(prepared.paths.folder / "small.onnx")
+    assert prepared.renamed == {}
+
+
+def test_a_container_can_write_a_new_file_outside_its_folder(own: Plan, tmp_path: Path) -> None:
+    contained = replace(own, runtime="docker")
+    (tmp_path / "out").mkdir()
+    prepared = prepare(contained, "export", export__onnx_file=str(tmp_path / "out" / "model.onnx"))
+    assert [mount.container for mount in prepared.job.mounts if not mount.read_only] == [str(tmp_path / "out")]
+
+
+# Refused
+
+
+def test_what_is_known_not_to_work_is_not_started(own: Plan, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="distill is refused: the teacher's backbone must be a FAN model") as raised:
+        prepare(own, "distill")
+    assert raised.value.code == "known-not-to-work"
+    asked = Asked("gen_trt_engine", checkpoint=str(onnx(tmp_path)), image="registry.example/tao:1-pyt")
+    with pytest.raises(UsageError, match="gen_trt_engine is refused: the container that trains has no TensorRT"):
+        actionplan.prepare(replace(own, runtime="docker"), asked)
+    assert actionplan.prepare(own, asked).job.image == "registry.example/tao:1-pyt"
+    assert not own.paths.actions.exists()
+
+
+def test_an_unknown_action_is_told_with_all_there_are(plan: Plan) -> None:
+    with pytest.raises(UsageError, match="has no action 'exprot'") as raised:
+        prepare(plan, "exprot")
+    assert "'export'" in raised.value.tip
+    assert all(name in raised.value.tip for name in plan.skill.actions)

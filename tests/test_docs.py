@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "docs" / "actions.md",
     ROOT / "studies" / "README.md",
+    ROOT / "docs" / "skills.md",
     *(ROOT / "skills").rglob("*.md"),
 ]
 

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from tao_automl import launch
-from tao_automl.errors import UsageError
+from tao_automl.errors import SkillError, UsageError
 from tao_automl.launch import Data, Launch
 from tao_automl.layout import StudiesPaths, skills_dir
 from tao_automl.tao import dataset, keypath, skill
-from tao_automl.tao.skill import DataSource
+from tao_automl.tao.metric import Direction, Metric
+from tests.fakes import bank
 from tests.fakes.tiny import SKILL, coco, settings
 
 
@@ -83,22 +84,6 @@ def test_data_may_be_named_by_set_instead_of_a_directory(tmp_path):
     assert at(found, "dataset.val.json_file") == "/d"
     assert launch.data_is_named(skill.load(SKILL), settings(tmp_path, train_data=None, val_data=None, **named))
     assert not launch.data_is_named(skill.load(SKILL), settings(tmp_path, train_data=None, val_data=None))
-
-
-@pytest.mark.parametrize(
-    ("path", "names"),
-    [
-        ("data.val", True),
-        ("data.val.image_dir", True),
-        ("data.val[0]", True),
-        ("data.val[0].data_type", True),
-        ("data.val.data_type", False),
-        ("data.value", False),
-    ],
-)
-def test_a_key_beside_the_parts_of_a_source_does_not_name_its_data(path, names):
-    source = DataSource("data.val", "eval_dataset", False, {"image_dir": "images.tar.gz", "json_file": "a.json"})
-    assert launch.names_data(path, source) is names
 
 
 @pytest.mark.parametrize(("split", "flag"), [("train_data", "--train-data"), ("val_data", "--val-data")])
@@ -243,7 +228,7 @@ def test_gpu_ids_follow_a_number_that_was_set(tmp_path):
 def test_nodes_count_as_gpus_do_when_a_batch_is_too_large(tmp_path):
     dino = {"skill_dir": str(skills_dir() / "tao-train-dino"), "gpus": 1, "nodes": 2}
     asked = settings(tmp_path, **dino, set="dataset.batch_size=1")
-    known, data = skill.load(asked["skill_dir"]), tmp_path
+    known, data = skill.load(asked["skill_dir"][0]), tmp_path
     split = (dataset.inspect(data / "train"),), (dataset.inspect(data / "val"),)
     found = launch.training(known, asked, Data(*split))
     assert (at(found, "train.num_nodes"), origin(found, "train.num_nodes")) == (2, "flag")
@@ -262,6 +247,56 @@ def test_a_metric_is_known_by_its_alias_too(tmp_path):
     with pytest.raises(UsageError, match="reports no metric 'val_los'") as raised:
         launch.metric_of(known, settings(tmp_path, metric="val_los"))
     assert "'val_loss'" in raised.value.tip
+
+
+def bank_skill(tmp_path, leaves=None, lines="", **changes):
+    """A skill of a bank, with a few lines of automl.yaml."""
+    folder = bank.write(tmp_path / "bank", "tao-train-net", {**bank.TRAINER, **(leaves or {})}, **changes)
+    (folder / "automl.yaml").write_text(lines)
+    return skill.load(folder)
+
+
+def test_the_metric_of_a_model_without_facts_may_be_named(tmp_path):
+    known = bank_skill(tmp_path, text=None)
+    with pytest.raises(UsageError, match="nothing says by which metric model 'net' is tuned") as raised:
+        launch.metric_of(known, settings(tmp_path))
+    assert "`metrics: {NAME: {direction: maximize}}`" in raised.value.tip
+    assert str(known.folder / "automl.yaml") in raised.value.tip
+    with pytest.raises(UsageError, match="nothing says which way 'val_f1' is better") as raised:
+        launch.metric_of(known, settings(tmp_path, metric="val_f1"))
+    assert "`metrics: {'val_f1': {direction: maximize}}`" in raised.value.tip
+    found = launch.metric_of(known, settings(tmp_path, metric="val_f1", direction="minimize"))
+    assert found == Metric("val_f1", Direction.MINIMIZE)
+
+
+def test_another_metric_than_the_one_a_text_names_may_be_chosen(tmp_path):
+    known = bank_skill(tmp_path)
+    assert launch.metric_of(known, settings(tmp_path)).name == "val_miou"
+    assert launch.metric_of(known, settings(tmp_path, metric="miou")).evaluate == "test_miou"
+    assert launch.metric_of(known, settings(tmp_path, metric="val_acc", direction="maximize")).name == "val_acc"
+
+
+@pytest.mark.parametrize("value", [None, -1, "auto", 2.5, float("nan")])
+def test_what_a_template_leaves_open_counts_as_not_said(tmp_path, value):
+    names = ("train.num_nodes", "train.validation_interval", "train.checkpoint_interval", "dataset.batch_size")
+    keys = ", ".join(f"{name.rpartition('.')[2]}: {name}" for name in names)
+    leaves = {name: {"type": "int", "default": value} for name in names}
+    known = bank_skill(tmp_path, leaves, f"keys: {{{keys}}}\n")
+    found = launch.training(known, settings(tmp_path), Data(), with_data=False)
+    assert launch.devices(known.facts, found.spec) == 1
+    assert launch.epochs(known, found.spec) == 10
+
+
+def test_epochs_that_are_no_number_are_asked_for(tmp_path):
+    leaves = {"train.num_epochs": {"type": "int", "default": None}}
+    known = bank_skill(tmp_path, leaves, "keys: {epochs: train.num_epochs}\n")
+    with pytest.raises(
+        SkillError, match=r"train\.num_epochs holds no number of epochs in the spec template of net"
+    ) as raised:
+        launch.training(known, settings(tmp_path), Data(), with_data=False)
+    assert "--epochs" in raised.value.tip
+    found = launch.training(known, settings(tmp_path, epochs=3), Data(), with_data=False)
+    assert launch.epochs(known, found.spec) == 3
 
 
 def test_a_flag_for_a_key_that_the_model_lacks_is_refused(tmp_path):

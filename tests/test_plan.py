@@ -16,8 +16,9 @@ from tao_automl import plan as plans
 from tao_automl.errors import AutoMLError, SkillError, UsageError
 from tao_automl.execution.job import JobSpec
 from tao_automl.layout import skills_dir
-from tao_automl.tao import keypath
+from tao_automl.tao import keypath, template
 from tao_automl.tao import spec as spec_file
+from tests.fakes import bank
 from tests.fakes.tiny import NOW, SKILL, plan, settings
 
 DINO = skills_dir() / "tao-train-dino"
@@ -361,3 +362,88 @@ def test_the_number_of_epochs_cannot_be_searched(tmp_path):
     error = refused(tmp_path, search="train.num_epochs=2..5")
     assert error.message.endswith("it must be the same in every trial")
     assert "train.num_epochs" in error.message
+
+
+# A bank of skills without our facts
+
+
+def bank_plan(tmp_path, leaves=None, flags=None, **changes):
+    bank.write(tmp_path / "bank", "tao-train-net", {**bank.TRAINER, **(leaves or {})}, **changes)
+    asked = {"skill_dir": str(tmp_path / "bank"), "train_data": None, "val_data": None, **(flags or {})}
+    return plan(tmp_path, **{"set": f"dataset.root_dir={tmp_path}", **asked})
+
+
+def test_a_model_of_a_bank_is_planned_by_its_own_files(tmp_path):
+    made = bank_plan(tmp_path)
+    assert (made.skill.model, made.metric.name, made.epochs) == ("net", "val_miou", 10)
+    assert [item.path for item in made.space.parameters] == ["train.optim.lr"]
+    assert plans.trial_job(made, 0, 1).command[:3] == ("net", "train", "-e")
+
+
+def test_a_root_of_many_skills_needs_the_name_of_one(tmp_path):
+    bank.write(tmp_path / "bank", "tao-train-other")
+    assert bank_plan(tmp_path, flags={"model": "net"}).skill.model == "net"
+    error = refused(tmp_path, skill_dir=str(tmp_path / "bank"))
+    assert (error.message, error.tip.rpartition(": ")[2]) == ("no model is named", "net, other")
+
+
+def test_several_roots_are_one(tmp_path):
+    bank.write(tmp_path / "more", "tao-train-other")
+    roots = [str(tmp_path / "bank"), str(tmp_path / "more")]
+    assert bank_plan(tmp_path, flags={"skill_dir": roots, "model": "other"}).skill.model == "other"
+    assert "'other'" in refused(tmp_path, skill_dir=roots, model="othr").tip
+    joined = bank_plan(tmp_path, flags={"skill_dir": os.pathsep.join(roots), "model": "other"})
+    assert joined.settings["skill_dir"] == [Path(root) for root in roots]
+
+
+def test_the_embedded_trainer_does_not_stand_for_a_model_it_does_not_play(tmp_path):
+    bank.write(tmp_path / "bank", "tao-train-net")
+    flags = {"skill_dir": str(tmp_path / "bank"), "train_data": None, "val_data": None, "runtime": None}
+    error = refused(tmp_path, **flags)
+    assert error.message.startswith("nothing says what model 'net' is to train on")
+    assert "dataset.root_dir" in error.tip
+
+
+def test_an_image_that_tao_leaves_open_is_asked_for(tmp_path):
+    changes = {"container_image": {"policy": "derived"}}
+    assert bank_plan(tmp_path, **changes).image(bank_plan(tmp_path, **changes).skill.actions["train"]) == ""
+    with pytest.raises(SkillError, match="names no image for train") as caught:
+        bank_plan(tmp_path, flags={"runtime": "docker"}, **changes)
+    assert "--image" in caught.value.tip
+    assert (
+        plans.trial_job(bank_plan(tmp_path, flags={"runtime": "docker", "image": "a:1"}, **changes), 0, 1).image
+        == "a:1"
+    )
+
+
+def test_a_command_that_reads_toml_gets_its_spec_as_toml(tmp_path):
+    train = {
+        "command": "net --config {config_path} run.py",
+        "config_format": "toml",
+        "inputs": {"dataset.root_dir": "folder"},
+    }
+    made = bank_plan(tmp_path, {"train.resume": {"type": "string", "default": None}}, actions={"train": train})
+    job, paths = plans.trial_job(made, 0, 1), made.paths.attempt(0, 1)
+    assert job.command == ("net", "--config", str(paths.folder / "spec.toml"), "run.py")
+    spec = plans.first_spec(made)
+    plans.write_job(paths, job, spec)
+    written = template.load(paths.folder / "spec.toml")
+    assert written["train"].pop("resume", None) is None
+    assert written == {**spec, "train": {key: value for key, value in spec["train"].items() if key != "resume"}}
+    assert spec_file.load(paths.spec.read_text()) == spec
+
+
+def test_a_command_that_is_a_script_is_run_by_a_shell(tmp_path):
+    train = {"command": "python - {config_path} <<'PY'\nprint(1)\nPY\n", "inputs": {"dataset.root_dir": "folder"}}
+    made = bank_plan(tmp_path, actions={"train": train})
+    shell, option, text = plans.trial_job(made, 0, 1).command
+    assert (shell, option) == ("bash", "-c")
+    assert text.splitlines()[0] == f"python - {made.paths.attempt(0, 1).spec} <<'PY'"
+
+
+def test_epochs_and_devices_are_no_part_of_a_search(tmp_path):
+    searched = {"type": "int", "default": 10, "minimum": 1, "maximum": 20, "automl_enabled": True}
+    made = bank_plan(tmp_path, {"train.num_epochs": searched})
+    assert {entry.path: entry.why for entry in made.space.kept} == {
+        "train.num_epochs": "it must be the same in every trial: --epochs sets it"
+    }

@@ -108,3 +108,10 @@ def test_a_folder_is_a_skill_or_holds_some(folder: Path, tmp_path: Path) -> None
     assert soundness.folders(tmp_path) == (folder,)
     with pytest.raises(UsageError, match="no skill in"):
         soundness.folders(folder / "schemas")
+
+
+def test_rules_and_refusals_are_about_what_there_is(folder: Path) -> None:
+    lines = "require: [{rule: model.size < 3, why: it is small}]\nrefuse: [{action: exprot, why: broken}]\nlaunch:"
+    named, refused = spoilt(folder, "automl.yaml", "launch:", lines)
+    assert "the rule model.size < 3 names model.size" in named
+    assert "there is no action exprot to refuse" in refused

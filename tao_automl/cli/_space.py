@@ -52,6 +52,9 @@ def _cells(parameter: Parameter) -> list[str]:
 
 def span(parameter: Parameter) -> str:
     """The range in the words of `--search`."""
+    if parameter.choices is not None and parameter.type == "list":
+        ends = parameter.choices[0], parameter.choices[-1]
+        return f"{len(parameter.choices)} from {ends[0]} to {ends[1]}"
     if parameter.choices is not None:
         return ",".join(_words.value(choice) for choice in parameter.choices)
     step = f":{_words.value(parameter.step)}" if parameter.step else ""

@@ -8,7 +8,7 @@ import click
 
 from tao_automl.cli import _options
 
-NAMES = ("set", "search", "keep", "epochs", "gpus", "num_classes", "automl_policy")
+NAMES = ("skill_dir", "set", "search", "keep", "epochs", "gpus", "num_classes", "automl_policy")
 
 
 @click.command("space", cls=_options.Sectioned)
@@ -25,13 +25,12 @@ def command(model: str, file: str | None, as_json: bool, **flags: Any) -> None:
     from tao_automl import plan as plans
     from tao_automl.cli import _plan, _space, _words
     from tao_automl.cli._console import Console
-    from tao_automl.tao import keypath
+    from tao_automl.tao.dataset import Data
 
     settings = _options.settings({**flags, "model": model}, file)
     skill = plans.find_skill(settings)
-    launched = launch.training(skill, _without_data(skill, settings), launch.Data())
-    epochs = int(keypath.get(launched.spec, skill.facts.keys.epochs))
-    space = plans.space(skill, launched, settings, epochs, samples=None)
+    launched = launch.training(skill, settings, Data(), with_data=False)
+    space = plans.space(skill, launched, settings, launch.epochs(skill, launched.spec), samples=None)
     console = Console()
     if as_json:
         console.document({"schema": 1, **_plan.space_document(skill.model, space.as_dict())})
@@ -42,15 +41,3 @@ def command(model: str, file: str | None, as_json: bool, **flags: Any) -> None:
         "",
         *_space.lines(space, console.width),
     )
-
-
-def _without_data(skill: Any, settings: Any) -> Any:
-    """The space does not depend on where the data lies, so its keys hold nothing."""
-    schema = skill.schema("train")
-    named = settings["set"]
-    empty = {
-        source.key: [] if source.as_list else ""
-        for source in skill.actions["train"].data_sources
-        if source.key in schema.fields and source.key not in named
-    }
-    return settings.with_values(settings.origin("set"), set={**empty, **named})

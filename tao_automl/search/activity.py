@@ -7,23 +7,14 @@ enough. The fact is live if any mapping of `when` holds, or if none of `unless` 
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tao_automl.tao import match
 from tao_automl.tao.facts import ActiveFact
+from tao_automl.tao.match import Get
 
-Get = Callable[[str], Any]
-
-_COMPARISON = re.compile(r"(<=|>=|<|>)\s*(\S+)")
-_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 _WORDS = {"<": "below", "<=": "at most", ">": "above", ">=": "at least"}
 
 
@@ -65,12 +56,12 @@ class Activity:
             key = next(iter(entry))
             return f"no effect: {key} is {_text(get(key))}"
         key, wanted = self._failing(get)
-        comparison = _comparison(wanted)
+        comparison = match.comparison(wanted)
         value = f"{key} is {_text(get(key))}"
         if not comparison:
             return f"no effect: {value}"
-        limit = _limit(comparison[1], get)
-        name = _text(comparison[1]) if _is_number(comparison[1]) else f"{comparison[1]} ({_text(limit)})"
+        limit = match.limit(comparison[1], get)
+        name = _text(comparison[1]) if match.is_number(comparison[1]) else f"{comparison[1]} ({_text(limit)})"
         return f"no effect: {value}, not {_WORDS[comparison[0]]} {name}"
 
     def tip(self, get: Get) -> str:
@@ -79,16 +70,16 @@ class Activity:
             entry = next(iter(self.fact.unless))
             return "it matters unless " + " and ".join(_wanted(key, value) for key, value in entry.items())
         key, wanted = self._failing(get)
-        comparison = _comparison(wanted)
+        comparison = match.comparison(wanted)
         if comparison:
-            return f"set {key} {_WORDS[comparison[0]]} {_text(_limit(comparison[1], get))} with --set {key}=…"
+            return f"set {key} {_WORDS[comparison[0]]} {_text(match.limit(comparison[1], get))} with --set {key}=…"
         if isinstance(wanted, str) and wanted.endswith("*"):
             return f"set it to one that begins with {wanted[:-1]}: --set {key}={wanted[:-1]}…"
         return f"add --set {key}={_text(wanted)}"
 
     def _failing(self, get: Get) -> tuple[str, Any]:
         def failures(entry: Mapping[str, Any]) -> list[tuple[str, Any]]:
-            return [(key, wanted) for key, wanted in entry.items() if not _holds(get(key), wanted, get)]
+            return [(key, wanted) for key, wanted in entry.items() if not match.holds(get(key), wanted, get)]
 
         return min((failures(entry) for entry in self.fact.when), key=len)[0]
 
@@ -96,51 +87,20 @@ class Activity:
 def _looks_at(entry: Mapping[str, Any]) -> Iterator[str]:
     for key, wanted in entry.items():
         yield key
-        comparison = _comparison(wanted)
+        comparison = match.comparison(wanted)
         if comparison and isinstance(comparison[1], str):
             yield comparison[1]
 
 
 def _all_hold(entry: Mapping[str, Any], get: Get, free: frozenset[str] = frozenset()) -> bool:
     return all(
-        bool(free.intersection(_looks_at({key: wanted}))) or _holds(get(key), wanted, get)
+        bool(free.intersection(_looks_at({key: wanted}))) or match.holds(get(key), wanted, get)
         for key, wanted in entry.items()
     )
 
 
-def _holds(value: Any, wanted: Any, get: Get) -> bool:
-    if isinstance(value, (list, tuple)) and not isinstance(wanted, (list, tuple)):
-        return any(_holds(element, wanted, get) for element in value)
-    comparison = _comparison(wanted)
-    if comparison:
-        limit = _limit(comparison[1], get)
-        return _is_number(value) and _is_number(limit) and _OPERATORS[comparison[0]](value, limit)
-    if isinstance(wanted, str) and wanted.endswith("*"):
-        return isinstance(value, str) and value.startswith(wanted[:-1])
-    return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
-
-
-def _comparison(wanted: Any) -> tuple[str, Any] | None:
-    """The operator and the other side: a number, or the path of one."""
-    match = _COMPARISON.fullmatch(wanted.strip()) if isinstance(wanted, str) else None
-    if not match:
-        return None
-    try:
-        return match[1], float(match[2])
-    except ValueError:
-        return match[1], match[2]
-
-
-def _limit(side: Any, get: Get) -> Any:
-    return get(side) if isinstance(side, str) else side
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _wanted(key: str, wanted: Any) -> str:
-    comparison = _comparison(wanted)
+    comparison = match.comparison(wanted)
     if comparison:
         return f"{key} is {_WORDS[comparison[0]]} {_text(comparison[1])}"
     if isinstance(wanted, str) and wanted.endswith("*"):

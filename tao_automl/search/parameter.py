@@ -34,6 +34,7 @@ class Encoding(Enum):
     LOG2 = "log2"  # its exponent of two
     INDEX = "index"  # its place among the ordered choices
     COMPLEMENT = "log10(1-x)"  # for values just below one
+    SWITCH = "0|log10"  # its decimal exponent, and in the decade below the range: zero
     GAP = "gap"  # how far it lies above its parent
 
 
@@ -101,6 +102,7 @@ class Parameter:
     """What is searched.
 
     `low`, `high`, `step` and `choices` are values of the spec; `default` is the centre, which trial 0 takes.
+    Under SWITCH it may also be 0, below `low`. The choices of type 'list' are lists, ordered.
     `origin` is where the range comes from: 'schema', 'role: …', 'automl.yaml' or '--search'. `gap` is the
     range above `parent`. `active` holds conditions on other searched parameters.
     """
@@ -136,6 +138,11 @@ class Parameter:
             low = low if bounds.lower is None else max(low, min(bounds.lower, high))
             high = high if bounds.upper is None else min(high, max(bounds.upper, low))
             return Domain(_to_complement(high), _to_complement(low))
+        if self.encoding is Encoding.SWITCH:
+            first, last = math.log10(low) - 1, math.log10(high)
+            first = first if not bounds.lower or bounds.lower <= 0 else min(max(first, math.log10(bounds.lower)), last)
+            last = last if bounds.upper is None else max(first, min(last, _exponent(bounds.upper)))
+            return Domain(first, last)
         return _between(Domain(low, high, self.step, self.log), bounds)
 
     def encode(self, value: Any, parent: Number = 0) -> Any:
@@ -147,6 +154,8 @@ class Parameter:
             return self.choices.index(value)
         if self.encoding is Encoding.COMPLEMENT:
             return _to_complement(value)
+        if self.encoding is Encoding.SWITCH:
+            return math.log10(value) if value > 0 else math.log10(self._ends()[0]) - 0.5
         if self.encoding is Encoding.GAP:
             return value - parent
         return value
@@ -160,6 +169,9 @@ class Parameter:
             return self.choices[int(code)]
         if self.encoding is Encoding.COMPLEMENT:
             return self.default if code == _to_complement(self.default) else round(1 - 10**code, 12)
+        if self.encoding is Encoding.SWITCH:
+            low, high = self._ends()
+            return 0.0 if code < math.log10(low) else float(f"{min(max(10**code, low), high):.12g}")
         if self.encoding is Encoding.GAP:
             return parent + code
         return code
@@ -198,6 +210,8 @@ class Parameter:
         assert self.choices is not None
         if self.encoding is Encoding.PLAIN:
             return Domain(choices=self.choices)
+        if self.type == "list":  # rules compare numbers
+            return Domain(0, len(self.choices) - 1)
         allowed = [
             value
             for value in self.choices
@@ -232,6 +246,10 @@ def _between(domain: Domain, bounds: Bounds) -> Domain:
     if high < low:
         low = high = upper if upper is not None else lower if lower is not None else low
     return Domain(low, high, step if high > low else None, domain.log and low > 0)
+
+
+def _exponent(value: float) -> float:
+    return math.log10(value) if value > 0 else -math.inf
 
 
 def _to_complement(value: float) -> float:

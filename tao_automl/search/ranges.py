@@ -6,10 +6,12 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from tao_automl.search import lists
 from tao_automl.search.box import Box
 from tao_automl.search.overrides import Number
 from tao_automl.search.parameter import Encoding, Parameter
 from tao_automl.search.roles import POWER, Role, Scope, Window, role_of
+from tao_automl.tao.field import LISTS
 from tao_automl.tao.schema import MISSING, Field
 
 LARGEST = 2.0**53  # Optuna stores ints as floats
@@ -20,6 +22,8 @@ def automatic(field: Field, launched: Any, scope: Scope) -> Parameter | str:
     """The range that the rules give a field around its launched value, or the reason why there is none."""
     if field.problem:
         return field.problem
+    if field.type in LISTS:
+        return lists.whole(field, launched, scope)
     if field.type == "bool":
         return _set(field, (True, False), launched)
     if field.choices is not None:
@@ -66,6 +70,8 @@ def clean(value: float) -> float:
 
 
 def _around(field: Field, role: Role, box: Box, centre: Number, scope: Scope) -> Parameter | str:
+    if role.off and centre == 0 and not box.whole:
+        return _switch(field, role, box, role.off)
     window = role.shape(centre, box, scope)
     if isinstance(window, str):
         return window
@@ -85,6 +91,17 @@ def _around(field: Field, role: Role, box: Box, centre: Number, scope: Scope) ->
         window = replace(window, low=box.low, high=max(capped, centre))
         base = replace(base, origin="schema")
     return _fitted(base, window, box, notes)
+
+
+def _switch(field: Field, role: Role, box: Box, window: tuple[float, float]) -> Parameter | str:
+    """Launched with none of it: zero, or the usual range of its role inside the box."""
+    low = window[0] if box.low is None else max(window[0], box.low)
+    high = window[1] if box.high is None else min(window[1], box.high)
+    if not low < high:
+        return f"its launched value is 0, and its bounds ({box}) leave nothing to compare with"
+    note = "0 as it is launched, or this range"
+    origin = f"role: {role.name}"
+    return Parameter(field.path, "float", 0.0, origin, note, low, high, log=True, encoding=Encoding.SWITCH)
 
 
 def _from_options(
@@ -243,7 +260,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def _unsearchable(field: Field) -> str:
-    if "list" in field.type or field.type == "collection":
+    if field.type == "collection":
         return f"it is {article(field)}, which is not searched"
     return f"it is {article(field)} without options to choose from"
 

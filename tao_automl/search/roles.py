@@ -46,7 +46,8 @@ _Shape = Callable[[Number, Box, Scope], "Window | str"]
 class Role:
     """`pattern` is matched against the last part of a path. `shape` gives the window around a centre, or the
     reason why there is none. `keep`: why the role is not searched unless the user names it. `kind`: only
-    'int' or 'float' fields have the role.
+    'int' or 'float' fields have the role. `off`: the range to look at beside the zero that is launched, where
+    zero means "none of it".
     """
 
     name: str
@@ -57,6 +58,7 @@ class Role:
     keep: str | None = None
     log: bool = False
     encoding: Encoding = Encoding.PLAIN
+    off: tuple[float, float] | None = None
 
 
 def role_of(path: str, whole: bool) -> Role:
@@ -192,10 +194,18 @@ ROLES: tuple[Role, ...] = (  # the first that fits; `lr_decay` must not reach a 
     Role("epochs of a schedule", r"lr_step_size|patience|(warmup_)?epochs?", _epochs, kind="int"),
     Role("warm-up iterations", r"warmup_iters|warmup_steps", _log(10, 10), kind="int", log=True),
     Role("layer-wise decay", r"layer_decay(_rate)?", _fraction(0.5, 0.95), kind="float"),
-    Role("weight decay", r"weight_decay(_.*)?|wd", _log(100, 100, cap=0.3), True, "float", log=True),
+    Role("weight decay", r"weight_decay(_.*)?|wd", _log(100, 100, cap=0.3), True, "float", log=True, off=(1e-6, 1e-2)),
     Role("learning rate", r"(.*_)?lr|lr_backbone|lr_clip|learning_rate", _log(20, 5), True, "float", log=True),
-    Role("momentum", r"(.*_)?momentum|.*ema.*decay", _momentum, kind="float", encoding=Encoding.COMPLEMENT),
-    Role("gradient clip", r"grad_clip|max_norm|clip_grad_norm|clip_grad", _log(10, 10), True, "float", log=True),
+    Role("momentum", r"(.*_)?momentum|(.*_)?betas|.*ema.*decay", _momentum, kind="float", encoding=Encoding.COMPLEMENT),
+    Role(
+        "gradient clip",
+        r"grad_clip|max_norm|clip_grad_norm|clip_grad",
+        _log(10, 10),
+        True,
+        "float",
+        log=True,
+        off=(0.05, 5.0),
+    ),
     Role("layers", r"(enc|dec)_layers|num_layers", _layers, kind="int"),
     Role("selection", r"num_select", _selection, kind="int", keep=_SCORING),
     Role("queries", r"num_(.*_)?queries", _queries, kind="int"),

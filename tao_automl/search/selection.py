@@ -16,13 +16,16 @@ from tao_automl.search.roles import Scope, role_of
 from tao_automl.search.stated import Stated
 from tao_automl.tao import keypath
 from tao_automl.tao.facts import ActiveFact, RangeFact, SearchFacts
-from tao_automl.tao.schema import MISSING, Field, Schema
+from tao_automl.tao.schema import MISSING, Condition, Field, Schema
 
 # Blocks of a spec that belong to one action of TAO; every action reads `train`.
 _ACTIONS = frozenset(
     {"distill", "quantize", "evaluate", "inference", "export", "gen_trt_engine", "prune", "dataset_convert"}
 )
-_EVALUATION = re.compile(r"(val|test|infer|eval)_.*")
+_EVALUATION = re.compile(r"(val|validation|test|infer|eval|evaluation|inference)_.*")
+_DIVISIBLE = re.compile(r"(?:divisible by|multiple of)\W{1,3}(\w[\w.]*\w|\d)")
+_STEERING = ("learning rate", "weight decay", "milestones within the epochs")  # roles that decide what is learned
+_INSTEAD = "searched because nothing else of the default set steers the training"
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,11 @@ class Question:
 
     def value(self, path: str) -> Any:
         """The launched value of a path, None if it is absent."""
-        return keypath.get(self.launched, path, None)
+        return keypath.get(self.launched, path, None) if keypath.valid(path) else None
 
     def has(self, path: str) -> bool:
         """Whether the launched spec holds the path."""
-        return keypath.get(self.launched, path, MISSING) is not MISSING
+        return keypath.valid(path) and keypath.get(self.launched, path, MISSING) is not MISSING
 
     def wanted(self, path: str) -> bool:
         """Whether somebody asked for the path, beyond the default set."""
@@ -70,8 +73,29 @@ def select(question: Question) -> tuple[dict[str, Parameter], tuple[Kept, ...]]:
             _refuse_if_named(question, path, answer)
             kept[path] = answer
     kept.update(_drop_inactive(question, found))
+    if not _steers(found) and schema.default_set and not (overrides.search or overrides.keep):
+        found.update(_instead(question, {*found, *kept}))
     listed = (Kept(path, question.value(path), why) for path, why in sorted(kept.items()))
     return found, tuple(listed)
+
+
+def _steers(found: Mapping[str, Parameter]) -> bool:
+    """Whether anything is searched but how large a batch is."""
+    return any(role_of(path, parameter.type == "int").name != "batch size" for path, parameter in found.items())
+
+
+def _instead(question: Question, known: set[str]) -> dict[str, Parameter]:
+    """What TAO does not mark as searched although it decides what is learned, for want of anything else."""
+    found: dict[str, Parameter] = {}
+    for path, field in question.schema.fields.items():
+        if path in known or not path.startswith("train.") or _reason(question, field) is not None:
+            continue
+        if role_of(path, field.type == "int").name in _STEERING and field.type in ("int", "float"):
+            answer = _parameter(question, field)
+            if isinstance(answer, Parameter):
+                found[path] = replace(answer, why="; ".join(part for part in (answer.why, _INSTEAD) if part))
+    _drop_inactive(question, found)
+    return found
 
 
 def _check_names(question: Question) -> None:
@@ -93,6 +117,8 @@ def _check_names(question: Question) -> None:
 def _reason(question: Question, field: Field) -> str | None:
     """Why a leaf is not searched whatever its range; what was asked for passes all but the first four."""
     path, asked = field.path, question.wanted(field.path)
+    if not keypath.valid(path):
+        return "its name is no key path"
     if field.automl_enabled is False:
         return "the schema marks it automl_enabled: false"
     if path in question.facts.keep:
@@ -102,6 +128,8 @@ def _reason(question: Question, field: Field) -> str | None:
         return f"it belongs to the {block} action"
     if any(rule.op == "//" for rule in rules.of_field(field)):
         return f"a fixed share of {field.depends_on[0]}"
+    if path.endswith("]") and not question.has(path):
+        return "the launched list has no such element"
     if asked:
         return None
     if not question.has(path):
@@ -122,13 +150,25 @@ def _parameter(question: Question, field: Field) -> Parameter | str:
     launched = None if value is MISSING or unset or value == "???" else value
     given = _stated(question, field.path)
     if given is None:
-        answer = ranges.automatic(field, launched, question.scope)
+        answer = ranges.automatic(_with_text(question, field), launched, question.scope)
     else:
         answer = _within_data(stated.stated(question.schema, field, launched, given), given, question.scope)
     if isinstance(answer, Parameter) and launched is None and value is not MISSING:
         note = f"launched without a value; trial 0 takes {answer.default}"
         return replace(answer, why="; ".join(part for part in (answer.why, note) if part))
     return answer
+
+
+def _with_text(question: Question, field: Field) -> Field:
+    """The field with the multiple that only its description states: `divisible by dataset.split`."""
+    match = _DIVISIBLE.search(field.description or "")
+    if not match or field.type != "int" or any(item.op == "multiple" for item in field.conditions):
+        return field
+    beside = f"{field.path.rpartition('.')[0]}.{match[1]}"
+    value = int(match[1]) if match[1].isdigit() else question.value(match[1]) or question.value(beside)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 2:
+        return field
+    return replace(field, conditions=(*field.conditions, Condition("multiple", value)))
 
 
 def _stated(question: Question, path: str) -> Stated | None:

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tao_automl.search import rules as rule_book
+from tao_automl.search.lists import by_element
 from tao_automl.search.overrides import Number, Overrides
 from tao_automl.search.parameter import Bounds, Domain, Encoding, Kept, Parameter
 from tao_automl.search.roles import Scope
@@ -75,6 +76,7 @@ class SearchSpace:
             UsageError: `--search` or `--keep` asks for what the schema does not allow.
             SkillError: `automl.yaml` names what the schema does not have, or rules that go round in a circle.
         """
+        schema, overrides = by_element(schema, launched, overrides)
         found, kept = select(Question(schema, launched, facts, overrides, limits.scope))
         stated = [*rule_book.read(facts.rules, schema)]
         for path in (*found, *(entry.path for entry in kept)):
@@ -97,7 +99,7 @@ class SearchSpace:
             for activity in parameter.active:
                 parents[path].update(activity.keys())
         order = rule_book.order(found, parents)
-        given = {path: keypath.get(launched, path, None) for path in order}
+        given = {path: keypath.get(launched, path, None) if keypath.valid(path) else None for path in order}
         following = tuple(_following(entry, found, stated) for entry in kept)
         sampled = tuple(found[path] for path in order if path in found)
         return cls(sampled, following, stated, given, order)

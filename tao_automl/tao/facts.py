@@ -1,7 +1,7 @@
 """`automl.yaml`: what we know about a model that TAO's own files do not say.
 
 The shape of the file is `configs/automl.schema.json`; here it becomes typed, and what a JSON Schema cannot
-say is checked.
+say is checked. A file may state less than a launch needs: `derived` says the rest, as far as TAO's files do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from tao_automl.errors import ConfigError, near
 from tao_automl.layout import configs_dir
-from tao_automl.tao import keypath, yamlfile
+from tao_automl.tao import actionfacts, constraint, datafacts, keypath, spec, yamlfile
+from tao_automl.tao.actionfacts import ActionFacts
+from tao_automl.tao.constraint import Constraint
+from tao_automl.tao.datafacts import DataFacts
 from tao_automl.tao.metric import Direction, Metric
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 SCHEMA_NAME = "automl.schema.json"
+NEEDED = frozenset({"model", "metric", "metrics", "keys", "checkpoints"})
 
 
 @dataclass(frozen=True)
@@ -106,20 +110,26 @@ class Facts:
     """One `automl.yaml`. `metric` names the one of `metrics` that is tuned unless the user names another.
 
     `carry` lists the structural parameters that an action on a trained checkpoint takes over from its spec.
-    `aliases` maps other names of keys to their paths.
+    `aliases` maps other names of keys to their paths. `after` is about the actions that follow, `data` about what
+    data must look like, `require` about what must hold in every spec.
+    `metric` is None if nothing says what is tuned; `listed` is False if nobody has listed the metrics, so that
+    there may be more than `metrics`.
     """
 
     model: str
     title: str
-    metric: str
+    metric: str | None
     metrics: Mapping[str, Metric]
     keys: Keys
     checkpoints: CheckpointNames
-    data_format: str | None = None
     launch: tuple[LaunchValue, ...] = ()
     search: SearchFacts = field(default_factory=SearchFacts)
     carry: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    after: ActionFacts = field(default_factory=ActionFacts)
+    data: DataFacts = field(default_factory=DataFacts)
+    require: tuple[Constraint, ...] = ()
+    listed: bool = True
 
     @classmethod
     def load(cls, path: Path) -> Facts:
@@ -128,7 +138,17 @@ class Facts:
         Raises:
             ConfigError: the file is missing or not YAML, or a key of it is wrong; file and line are named.
         """
-        data, locate = yamlfile.load(path)
+        return cls.parse(*yamlfile.load(path), path)
+
+    @classmethod
+    def parse(cls, data: Any, locate: yamlfile.Locate, path: Path, derived: Mapping[str, Any] | None = None) -> Facts:
+        """Check what a file says, laid over what is derived from TAO's files, and make it typed.
+
+        Raises:
+            ConfigError: a key of it is wrong or lacks; file and line are named.
+        """
+        listed = derived is None or (isinstance(data, Mapping) and "metrics" in data)
+        data = _over(derived, data) if derived is not None and isinstance(data, Mapping) else data
         errors = sorted(_validator().iter_errors(data), key=_rank)
         if errors:
             at, message, tip = _describe(errors[0])
@@ -138,16 +158,31 @@ class Facts:
         return cls(
             model=data["model"],
             title=data.get("title", data["model"]),
-            metric=data["metric"],
-            metrics={name: _metric(name, entry) for name, entry in data["metrics"].items()},
+            metric=data.get("metric"),
+            metrics={name: _metric(name, entry) for name, entry in data.get("metrics", {}).items()},
             keys=Keys(**data["keys"]),
             checkpoints=CheckpointNames(**data["checkpoints"]),
-            data_format=data.get("data", {}).get("format"),
             launch=tuple(LaunchValue(**entry) for entry in data.get("launch", [])),
             search=_search(data.get("search", {})),
-            carry=tuple(data.get("carry", [])),
+            carry=actionfacts.carried(data),
+            after=actionfacts.read(data),
+            data=datafacts.read(data),
+            require=tuple(Constraint(**entry) for entry in data.get("require", [])),
             aliases=data.get("aliases", {}),
+            listed=listed,
         )
+
+
+def _over(derived: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The file over what is derived. Metrics are the file's alone if it lists any; of one, that one is tuned."""
+    under = dict(derived)
+    if own.get("metrics"):
+        under.pop("metrics", None)
+        under.pop("metric", None)
+    merged = spec.merge(under, own)
+    if "metric" not in merged and isinstance(merged.get("metrics"), Mapping) and len(merged["metrics"]) == 1:
+        merged["metric"] = next(iter(merged["metrics"]))
+    return merged
 
 
 @cache
@@ -182,7 +217,7 @@ def _render(parts: Any) -> str:
 def _contradictions(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a JSON Schema cannot say: key path and sentence of everything that does not fit together."""
     found: list[tuple[str, str]] = []
-    if data["metric"] not in data["metrics"]:
+    if "metric" in data and data["metric"] not in data.get("metrics", {}):
         found.append(("metric", f"metric '{data['metric']}' is not among the metrics"))
     for name, entry in data.get("search", {}).get("ranges", {}).items():
         problem = _range_problem(entry)
@@ -192,6 +227,9 @@ def _contradictions(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         if "when" in entry and "unless" in entry:
             at = f"search.active[{index}]"
             found.append((at, f"{at}: when and unless exclude each other"))
+    for index, entry in enumerate(data.get("require", [])):
+        if wrong := constraint.problem(entry["rule"]):
+            found.append((f"require[{index}].rule", f"require[{index}].rule: {wrong}"))
     found += [(at, f"{at}: '{path}' is no key path") for path, at in _paths(data) if not keypath.valid(path)]
     return found
 
@@ -216,9 +254,9 @@ def _paths(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     search = data.get("search", {})
     named = [(path, f"keys.{name}") for name, path in data["keys"].items()]
     named += [(entry["path"], f"launch[{i}].path") for i, entry in enumerate(data.get("launch", []))]
-    named += [(path, f"carry[{i}]") for i, path in enumerate(data.get("carry", []))]
+    named += [*actionfacts.paths(data), *datafacts.paths(data)]
     named += [(path, f"aliases.{name}") for name, path in data.get("aliases", {}).items()]
-    for name, entry in data["metrics"].items():
+    for name, entry in data.get("metrics", {}).items():
         named += [(path, f"metrics.{name}.needs") for path in entry.get("needs", {})]
     named += [(path, f"search.also[{i}]") for i, path in enumerate(search.get("also", []))]
     named += [(path, f"search.ranges.{path}") for path in search.get("ranges", {})]

@@ -100,7 +100,9 @@ def test_a_failed_action_ends_with_1_and_names_log_and_command(call, jobs, study
         (("export", "done/2"), ("trial 2", "has no result")),
         (("export", "done/best"), ("'best' is not a number",)),
         (("export", "done", "--set", "export.input_widht=1"), ("export.input_widht", "'export.input_width'")),
-        (("inference", "done"), ("inference needs dataset.infer_data_sources", "--set")),
+        (("inference", "done", "--inference-data", "none"), ("none is no directory",)),
+        (("gen_trt_engine", "done"), ("no export of trial 1", "tao-automl action export done/1")),
+        (("export", "done", "--after", "exprot"), ("no exprot of trial 1",)),
     ],
 )
 def test_what_is_asked_wrongly_is_named_and_starts_nothing(call, jobs, study: Path, words, named) -> None:
@@ -110,3 +112,27 @@ def test_what_is_asked_wrongly_is_named_and_starts_nothing(call, jobs, study: Pa
     assert all(word in said.err for word in named), said.err
     assert cluster.jobs == {}
     assert not (study / "actions").exists()
+
+
+def test_one_action_leads_to_the_next(call, jobs, study: Path) -> None:
+    jobs(finished.makes)
+    said = call("action", "export", "done")
+    assert said.out.splitlines()[-1] == "Next: tao-automl action gen_trt_engine done/1"
+    said = call("action", "gen_trt_engine", "done")
+    assert said.code == 0, said.err
+    assert said.err.startswith("gen_trt_engine of export-001, trial 1: dino gen_trt_engine -e ")
+
+
+def test_a_file_that_is_not_written_over_is_told(call, jobs, tmp_path: Path) -> None:
+    jobs(lambda job: int((tmp_path / "mine-2.onnx").write_bytes(b"onnx") != 4))
+    (tmp_path / "mine.onnx").write_bytes(b"precious")
+    said = call("action", "export", "done", "--set", f"export.onnx_file={tmp_path / 'mine.onnx'}")
+    assert said.code == 0, said.err
+    assert "export.onnx_file is there already, the new one is mine-2.onnx" in said.err
+    assert (tmp_path / "mine.onnx").read_bytes() == b"precious"
+
+
+def test_the_newest_checkpoint_can_be_asked_for(call, jobs) -> None:
+    jobs(finished.makes)
+    said = call("action", "export", "done", "--checkpoint", "latest")
+    assert said.err.startswith("export of trial 1, epoch 2: ")

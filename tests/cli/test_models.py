@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tao_automl.layout import skills_dir
+from tests.fakes import bank as fake
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_without_any_model_it_says_where_it_looked(call, monkeypatch, tmp_path: 
     said = call("models")
     assert (said.code, said.out) == (0, "")
     assert str(tmp_path) in said.err
-    assert "TAO_AUTOML_SKILLS_DIR" in said.err
+    assert "TAO_AUTOML_SKILLS" in said.err
     assert call("models", "--json").document == {"schema": 1, "models": []}
 
 
@@ -68,3 +69,30 @@ def test_in_a_narrow_terminal_only_the_actions_give_way(call, monkeypatch: pytes
     assert "17 of 117" in out
     assert "max val_mAP50" in out
     assert "(no room for ACTIONS AFTER TRAINING: a wider terminal or --json shows it)" in out
+
+
+def test_models_of_a_bank_are_listed_beside_ours_and_a_broken_one_says_why(call, monkeypatch, tmp_path: Path) -> None:
+    fake.write(tmp_path / "more" / "models", "tao-train-seg")
+    fake.write(tmp_path / "more" / "models", "tao-train-mute", text=None)
+    broken = fake.write(tmp_path / "more" / "models", "tao-train-odd")
+    (broken / "references" / "skill_info.yaml").write_text("actions: [\n")
+    for line in (("models", "--json", "--skill-dir", "more"), ("models", "--json")):
+        listed = {item["model"]: item for item in call(*line).document["models"]}
+        assert {"dino", "seg", "mute", "odd"} <= set(listed)
+        assert (listed["seg"]["metric"], listed["seg"]["direction"]) == ("val_miou", "maximize")
+        assert (listed["mute"]["metric"], listed["mute"]["runnable"]) == (None, True)
+        assert (listed["odd"]["runnable"], "skill_info.yaml:2" in listed["odd"]["problem"]) == (False, True)
+        monkeypatch.setenv("TAO_AUTOML_SKILLS", str(tmp_path / "more"))
+    said = call("models")
+    assert said.code == 0
+    assert any(line.startswith("odd ") and "not runnable" in line for line in said.out.splitlines())
+
+
+def test_a_skill_of_a_user_stands_before_ours(call, tmp_path: Path) -> None:
+    own = shutil.copytree(skills_dir() / "tao-train-dino", tmp_path / "own" / "tao-train-dino")
+    (own / "automl.yaml").unlink()
+    (dino,) = (
+        item for item in call("models", "--json", "--skill-dir", "own").document["models"] if item["model"] == "dino"
+    )
+    assert dino["folder"] == str(own)
+    assert (dino["metric"], dino["title"]) == ("val_mAP50", "2D object detection")

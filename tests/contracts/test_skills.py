@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from tao_automl import launch
 from tao_automl.layout import skills_dir
-from tao_automl.tao import checkpoint, keypath, skill, spec
+from tao_automl.tao import checkpoint, fit, keypath, skill, spec
+from tao_automl.tao.bank import Bank
+from tao_automl.tao.dataset import Data
 from tao_automl.tao.facts import ActiveFact
 from tao_automl.tao.schema import MISSING, Schema
 from tao_automl.tao.skill import Skill
@@ -51,7 +54,7 @@ class SkillContract:
 
     def test_it_is_found_by_each_of_its_names(self, model: Skill) -> None:
         for name in (model.model, model.name, model.network_arch):
-            assert skill.find(name, model.folder.parent) == model
+            assert Bank.of(model.folder.parent).find(name) == model
 
     def test_each_action_has_a_schema_and_a_template_that_fit(self, model: Skill) -> None:
         for action in model.actions:
@@ -125,6 +128,29 @@ class SkillContract:
         schemas = [model.schema(action) for action in model.actions]
         for name, path in model.shorthand.items():
             assert any(schema.has(path) for schema in schemas), name
+
+    def test_each_rule_looks_at_keys_of_the_train_schema(self, model: Skill, schema: Schema) -> None:
+        for rule in model.facts.require:
+            assert all(path.startswith("data.") or schema.has(path) for path in rule.paths()), rule.rule
+
+    def test_the_spec_that_is_launched_obeys_the_rules(self, model: Skill, template: dict[str, Any]) -> None:
+        launched = spec.build(template, {item.path: item.value for item in model.facts.launch}, {})
+        fit.check_rules(model.facts, launched, Data())
+
+    def test_what_is_refused_is_an_action_with_such_keys(self, model: Skill) -> None:
+        for fact in model.facts.after.refusals:
+            schema = model.schema(model.action(fact.action).name)
+            assert all(schema.has(path) for path in (*fact.when, *fact.unless)), fact
+
+    def test_what_is_carried_under_another_name_is_where_it_comes_from_and_goes_to(self, model: Skill) -> None:
+        known = [path for action in model.actions for path in model.schema(action).fields]
+        for move in model.facts.after.moves:
+            for end in (move.source, move.target):
+                assert any(launch.is_below(path, end) for path in known), end
+
+    def test_captions_go_to_an_input(self, model: Skill) -> None:
+        key = model.facts.data.captions
+        assert key is None or any(key in action.inputs for action in model.actions.values())
 
     def test_each_launch_value_has_the_right_type(self, model: Skill, schema: Schema) -> None:
         for item in model.facts.launch:

@@ -15,6 +15,7 @@ from tao_automl.plan import Plan
 from tao_automl.search import attributes
 from tao_automl.search import study as studies
 from tao_automl.search.study import TrialState
+from tao_automl.tao import keypath, spec
 from tests.fakes.tiny import NOW, coco, settings
 
 EVALUATED = Path(__file__).parents[1] / "data" / "status_samples" / "evaluate_dino.status.json"
@@ -70,6 +71,24 @@ def evaluates(job: JobSpec) -> int:
     (job.folder / "evaluate").mkdir()
     shutil.copyfile(EVALUATED, job.folder / "evaluate" / "status.json")
     (job.folder / "log.txt").write_text("Testing: 100%\n", encoding="utf-8")
+    return 0
+
+
+def makes(job: JobSpec) -> int:
+    """Every new file that the spec names below the job's own folder."""
+    for value in keypath.flatten(spec.load((job.folder / "spec.yaml").read_text(encoding="utf-8"))).values():
+        if isinstance(value, str) and value.startswith(f"{job.folder}/") and not Path(value).exists():
+            Path(value).write_bytes(b"made" * 1024)
+    return 0
+
+
+def trains(job: JobSpec) -> int:
+    """What a training of three epochs leaves, whatever the action: the second epoch is the best."""
+    folder = job.folder / job.action
+    folder.mkdir()
+    shutil.copyfile(EVALUATED.with_name("success_3ep.status.json"), folder / "status.json")
+    for epoch in range(3):
+        (folder / f"model_epoch_{epoch:03d}_step_{10 * (epoch + 1):05d}.pth").write_bytes(b"w")
     return 0
 
 

@@ -99,3 +99,35 @@ def test_the_identity_looks_at_values_and_not_at_words():
     assert first.identity() == other.identity()
     assert first.identity() != _parameter(1, 9).identity()
     assert first.identity() != _parameter(1, 8, gap=(1, 2)).identity()
+
+
+def test_a_switch_is_zero_in_the_decade_below_its_range():
+    decay = _parameter(1e-6, 1e-2, type="float", default=0.0, log=True, encoding=Encoding.SWITCH)
+    assert decay.name == "m.x@0|log10"
+    domain = decay.domain()
+    assert (domain.low, domain.high) == (-7, -2)
+    assert decay.decode(decay.encode(0.0)) == 0.0
+    assert [decay.decode(code) for code in (-7.0, -6.01, -6.0, -3.0, -2.0)] == [0.0, 0.0, 1e-6, 1e-3, 1e-2]
+
+
+@given(value=st.floats(1e-6, 1e-2))
+def test_what_a_switch_is_set_to_comes_back(value):
+    decay = _parameter(1e-6, 1e-2, type="float", default=0.0, log=True, encoding=Encoding.SWITCH)
+    assert decay.decode(decay.encode(value)) == pytest.approx(value, rel=1e-9)
+
+
+@given(ends=st.tuples(st.floats(0, 0.1), st.floats(0, 0.1)).map(sorted))
+def test_a_switch_obeys_rules(ends):
+    decay = _parameter(1e-6, 1e-2, type="float", default=0.0, log=True, encoding=Encoding.SWITCH)
+    domain = decay.domain(Bounds(upper=ends[0]))
+    assert domain.low <= domain.high
+    assert decay.decode(domain.high) <= max(ends[0] * (1 + 1e-9), 0.0)
+    above = decay.domain(Bounds(lower=ends[1]))
+    assert decay.decode(above.low) >= min(ends[1] * (1 - 1e-9), 1e-2) or ends[1] < 1e-6
+
+
+def test_the_choices_of_a_list_are_its_places():
+    listed = _parameter(None, None, type="list", choices=([1, 2], [3, 4]), encoding=Encoding.INDEX)
+    assert listed.domain(Bounds(upper=2)) == Domain(0, 1)
+    assert [listed.decode(code) for code in (0, 1)] == [[1, 2], [3, 4]]
+    assert listed.encode([3, 4]) == 1

@@ -33,7 +33,6 @@ def test_leaves_that_cannot_be_searched_are_kept_with_their_reason(build, why_ke
                 "m.single": {"type": "categorical", "default": "a", "enum": ["a"], **on},
                 "m.null": {"type": "float", "default": None, "minimum": 0.0, "maximum": 1.0, **on},
                 "m.open": {"type": "float", "default": 0.0, **on},
-                "m.weight_decay": {"type": "float", "default": 0.0, "minimum": 0.0, **on},
                 "m.gone": {"type": "int", "minimum": 1, "maximum": 3, **on},
                 "m.missing": {"type": "string", "default": "???", **on},
                 "dataset.val_dataset.batch_size": {"type": "int", "default": 4, "minimum": 1, **on},
@@ -42,7 +41,7 @@ def test_leaves_that_cannot_be_searched_are_kept_with_their_reason(build, why_ke
         )
     )
     assert {path: text.split(":")[0] for path, text in why.items()} == {
-        "m.list": "it is a list, which is not searched",
+        "m.list": "it is a list, which is searched only if it holds milestones, sizes or betas",
         "m.free": "it is text without options to choose from",
         "m.strange": "its math_cond 'about 3' is not understood",
         "m.mark": "its launched value -1 is a mark, not an amount",
@@ -50,7 +49,6 @@ def test_leaves_that_cannot_be_searched_are_kept_with_their_reason(build, why_ke
         "m.single": "it has one option, a",
         "m.null": "its launched value is null",
         "m.open": "its launched value is 0 and its bounds are open",
-        "m.weight_decay": "its launched value is 0, and a log scale cannot hold that",
         "m.gone": "absent from the launched spec",
         "m.missing": "its launched value is not set yet (???)",
         "dataset.val_dataset.batch_size": "evaluation only",
@@ -234,3 +232,25 @@ def test_options_are_the_same_if_they_differ_in_blanks_only_and_not_in_type():
     assert same("res net ", "resnet")
     assert not same(1, True)
     assert not same(1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "bounds", "ends"),
+    [
+        ("weight_decay", {"minimum": 0.0}, (1e-6, 1e-2)),
+        ("weight_decay", {"minimum": 0.0, "maximum": 1e-3}, (1e-6, 1e-3)),
+        ("wd", {}, (1e-6, 1e-2)),
+        ("grad_clip", {"minimum": 0.0, "maximum": float("inf")}, (0.05, 5.0)),
+    ],
+)
+def test_what_is_launched_with_none_of_it_may_stay_so(build, by_path, name, bounds, ends):
+    space = build({f"train.{name}": {"type": "float", "default": 0.0, "automl_enabled": True, **bounds}})
+    found = by_path(space)[f"train.{name}"]
+    assert ((found.low, found.high), found.default, found.log) == (ends, 0.0, True)
+    assert "0 as it is launched" in found.why
+    assert space.suggest(FixedTrial(space.centre()))[found.path] == 0.0
+
+
+def test_bounds_that_leave_no_room_above_zero_keep_it(build, why_kept):
+    leaf = {"type": "float", "default": 0.0, "minimum": 0.0, "maximum": 1e-9, "automl_enabled": True}
+    assert why_kept(build({"train.weight_decay": leaf}))["train.weight_decay"].startswith("its launched value is 0")

@@ -107,3 +107,69 @@ def test_ranges_and_further_keys_of_the_model_are_searched_and_say_where_they_co
 def test_facts_about_keys_that_the_schema_does_not_have_are_an_error(detr, facts):
     with pytest.raises(SkillError):
         detr.space(facts=facts)
+
+
+def marked(kind: str, default: object, **leaf: object) -> dict:
+    return {"type": kind, "default": default, "automl_enabled": True, **leaf}
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "step"),
+    [
+        ("Has to be divisible by `dataset.split`.", 50, 10),
+        ("a multiple of split", 50, 10),
+        ("multiple of 25", 50, 25),
+        ("divisible by nothing", 52, 4),
+        ("any", 52, 4),
+    ],
+)
+def test_a_multiple_that_only_the_description_states_is_the_step(build, by_path, text, low, step):
+    leaves = {
+        "dataset.split": {"type": "int", "default": 10},
+        "dataset.window_length": marked("int", 100, minimum=50, maximum=140, description=text),
+    }
+    found = by_path(build(leaves))["dataset.window_length"]
+    assert (found.low, found.high - found.high % step, found.step) == (low, found.high, step)
+
+
+def test_where_only_the_batch_would_be_searched_the_optimizer_is_instead(build, by_path, why_kept):
+    leaves = {
+        "dataset.batch_size": marked("int", 8, minimum=1),
+        "dataset.workers": marked("int", 8, minimum=1),
+        "train.optimizer.lr": {"type": "float", "default": 2e-4, "math_cond": "> 0.0"},
+        "train.optimizer.weight_decay": {"type": "float", "default": 0.01, "math_cond": "> 0.0"},
+        "train.optimizer.min_lr": {"type": "float", "default": 1e-6, "automl_enabled": False},
+        "train.optimizer.warmup_lr": {"type": "float", "default": None},
+        "quantize.lr": {"type": "float", "default": 1e-4},
+    }
+    found = by_path(build(leaves))
+    assert set(found) == {"dataset.batch_size", "train.optimizer.lr", "train.optimizer.weight_decay"}
+    assert "nothing else of the default set steers the training" in found["train.optimizer.lr"].why
+    assert set(by_path(build(leaves, "dataset.batch_size"))) == {"dataset.batch_size"}
+    alive = {**leaves, "model.dropout": marked("float", 0.1)}
+    assert set(by_path(build(alive))) == {"dataset.batch_size", "model.dropout"}
+
+
+def test_an_element_of_a_list_is_searched_if_the_launched_list_has_it(build, by_path, why_kept):
+    leaves = {
+        "train.optim.lr": marked("float", 1e-4),
+        "train.classify.cls_weight": {"type": "list", "default": [1.0, 10.0], "automl_enabled": False},
+    }
+    view = {"train.classify.cls_weight[1]": {"type": "float", "minimum": 1.0, "maximum": 100.0, "automl_enabled": True}}
+    found = by_path(build({**leaves, **view}))["train.classify.cls_weight[1]"]
+    assert (found.low, found.high, found.default) == (1.0, 100.0, 10.0)
+    short = {**leaves, **view, "train.classify.cls_weight": {"type": "list", "default": [], "automl_enabled": False}}
+    assert why_kept(build(short))["train.classify.cls_weight[1]"] == "the launched list has no such element"
+    with pytest.raises(UsageError, match="the launched list has no such element"):
+        build(short, "train.classify.cls_weight[1]=1..50")
+
+
+@pytest.mark.parametrize("name", ["val_dataset", "validation_dataset", "test_dataset", "infer_dataset"])
+def test_copies_of_an_augmentation_for_evaluation_are_kept(build, by_path, why_kept, name):
+    leaves = {
+        f"dataset.{part}.augmentation.flip_prob": marked("float", 0.5, minimum=0.0, maximum=1.0)
+        for part in ("train_dataset", name)
+    }
+    space = build(leaves)
+    assert list(by_path(space)) == ["dataset.train_dataset.augmentation.flip_prob"]
+    assert why_kept(space)[f"dataset.{name}.augmentation.flip_prob"].startswith("evaluation only")

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tao_automl.errors import ConfigError
 from tao_automl.tao.facts import ActiveFact, CheckpointNames, Facts, LaunchValue, RangeFact
 from tao_automl.tao.metric import Direction, Metric
 
+ROOT = Path(__file__).parents[2]
 FILE = Path(__file__).parents[1] / "data" / "skills" / "tao-train-toy" / "automl.yaml"
 
 
@@ -29,7 +33,7 @@ def test_every_part_is_typed() -> None:
     assert facts.checkpoints == CheckpointNames(
         "train", "model_epoch_{epoch:03d}_step_{step:05d}.pth", "toy_model_latest.pth", None
     )
-    assert facts.data_format == "coco"
+    assert facts.data.format == "coco"
     assert facts.launch == (LaunchValue("train.precision", "fp32", "the safest choice"),)
     assert facts.carry == ("train.precision",)
 
@@ -57,7 +61,7 @@ def test_optional_parts_may_be_left_out(tmp_path: Path) -> None:
         "checkpoints: {folder: train, file: 'm_{epoch}.pth', latest: m_latest.pth}\n"
     )
     facts = Facts.load(path)
-    assert (facts.title, facts.launch, facts.carry, facts.data_format) == ("toy", (), (), None)
+    assert (facts.title, facts.launch, facts.carry, facts.data.format) == ("toy", (), (), None)
     assert not facts.search.ranges
 
 
@@ -141,3 +145,17 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
         Facts.load(tmp_path / "automl.yaml")
     with pytest.raises(ConfigError, match="is missing"):
         Facts.load(tmp_path / "none.yaml")
+
+
+def test_the_lines_that_the_document_shows_are_all_there_are(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "skills.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    path = tmp_path / "automl.yaml"
+    path.write_text(block)
+    facts = Facts.load(path)
+    assert facts.metric == "val_miou"
+    shape = json.loads((ROOT / "configs" / "automl.schema.json").read_text())["properties"]
+    shown = yaml.safe_load(block)
+    assert set(shown) == set(shape)
+    for part in ("keys", "checkpoints", "search"):
+        assert set(shown[part]) == set(shape[part]["properties"])

@@ -69,43 +69,6 @@ def test_schema_and_template_are_read_when_asked_for() -> None:
     assert toy.template("train")["train"]["lr"] == 2e-4
 
 
-@pytest.mark.parametrize("name", ["toy", "Toy", "tao-train-toy", "TAO_TRAIN_TOY", "toy_net", "toy-net"])
-def test_a_model_has_many_names(name: str) -> None:
-    assert skill.find(name, BANK).model == "toy"
-
-
-def test_a_model_is_found_in_a_folder_of_any_name(bank: Path) -> None:
-    (bank / "tao-train-toy").rename(bank / "something")
-    assert skill.find("toy", bank).name == "something"
-
-
-def test_an_unknown_model_gets_near_matches() -> None:
-    with pytest.raises(UsageError) as caught:
-        skill.find("toyy", BANK)
-    assert caught.value.message == "no model 'toyy'"
-    assert caught.value.tip == "did you mean 'toy'? tao-automl models lists them"
-
-
-def test_a_skill_that_cannot_be_read_does_not_hide_the_others(bank: Path) -> None:
-    shutil.copytree(bank / "tao-train-toy", bank / "a-broken")
-    (bank / "a-broken" / "automl.yaml").write_text("model: [")
-    assert skill.find("toy_net", bank).model == "toy"
-    with pytest.raises(ConfigError, match="a-broken"):
-        skill.find("a-broken", bank)
-    with pytest.raises(ConfigError, match="a-broken"):
-        skill.discover(bank)
-
-
-def test_only_folders_with_our_facts_are_skills(bank: Path) -> None:
-    (bank / "README.md").touch()
-    (bank / "tao-train-other" / "references").mkdir(parents=True)
-    (bank / "tao-train-other" / "references" / "skill_info.yaml").write_text("name: other\n")
-    assert [found.model for found in skill.discover(bank)] == ["toy"]
-    with pytest.raises(SkillError, match=r"automl\.yaml is missing"):
-        skill.load(bank / "tao-train-other")
-    assert skill.discover(bank / "none") == ()
-
-
 def test_an_unknown_action_gets_near_matches() -> None:
     with pytest.raises(UsageError) as caught:
         skill.load(BANK / "tao-train-toy").action("exprot")
@@ -116,7 +79,7 @@ def test_an_unknown_action_gets_near_matches() -> None:
 @pytest.mark.parametrize("file", ["schemas/train.schema.json", "references/spec_template_train.yaml"])
 def test_a_missing_schema_or_template_is_told_as_such(bank: Path, file: str) -> None:
     (bank / "tao-train-toy" / file).unlink()
-    toy = skill.find("toy", bank)
+    toy = skill.load(bank / "tao-train-toy")
     with pytest.raises(SkillError) as caught:
         _ = toy.schema("train"), toy.template("train")
     assert caught.value.message == (
@@ -126,7 +89,7 @@ def test_a_missing_schema_or_template_is_told_as_such(bank: Path, file: str) -> 
 
 def test_without_automl_the_missing_file_is_named_too(bank: Path) -> None:
     replace(bank / "tao-train-toy/references/skill_info.yaml", "automl_enabled: true", "automl_enabled: false")
-    toy = skill.find("toy", bank)
+    toy = skill.load(bank / "tao-train-toy")
     assert not toy.automl_enabled
     with pytest.raises(SkillError, match=r"^toy is not runnable .*export\.schema\.json is missing"):
         toy.schema("export")
@@ -135,7 +98,7 @@ def test_without_automl_the_missing_file_is_named_too(bank: Path) -> None:
 def test_a_template_is_a_mapping(bank: Path) -> None:
     (bank / "tao-train-toy/references/spec_template_train.yaml").write_text("- 1\n")
     with pytest.raises(SkillError, match="is no spec"):
-        skill.find("toy", bank).template("train")
+        skill.load(bank / "tao-train-toy").template("train")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +122,7 @@ def test_a_template_is_a_mapping(bank: Path) -> None:
             "inputs:\n      - a",
             r"skill_info\.yaml:1[0-9]:",
         ),
-        ("container_image: registry.example/toy:1\n", "", r"actions\.train\.container_image is missing"),
+        ("  train:\n    command", "  trian:\n    command", r"skill_info\.yaml:9: there is no action train"),
     ],
 )
 def test_an_error_in_skill_info_names_file_and_line(bank: Path, old: str, new: str, words: str) -> None:
@@ -226,3 +189,49 @@ def test_other_names_of_keys_are_understood(bank: Path) -> None:
     with (folder / "automl.yaml").open("a") as file:
         file.write("aliases: {optim.lr: train.lr}\n")
     assert skill.load(folder).shorthand == {"num_epochs": "train.num_epochs", "optim.lr": "train.lr"}
+
+
+def test_tao_writes_outputs_and_parameters_in_other_places_too(bank: Path) -> None:
+    info = bank / "tao-train-toy/references/skill_info.yaml"
+    replace(info, "results_dir: folder", "results_dir: {type: folder}")
+    replace(info, "data_sources:\n", "spec_params:\n  export: {results_dir: output_dir}\ndata_sources:\n")
+    export = skill.load(bank / "tao-train-toy").action("export")
+    assert skill.load(bank / "tao-train-toy").action("train").outputs == {"results_dir": "folder"}
+    assert export.spec_params == {"results_dir": "output_dir", "export.checkpoint": "parent_model"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "file"),
+    [
+        ("path: ''", ""),
+        ("path_from_format: {coco: [videos.tar.gz, images.tar.gz], '*': x}", "videos.tar.gz"),
+        ("path_from_format: {odvg: a.jsonl, '*': b.json}", "b.json"),
+    ],
+)
+def test_a_source_is_a_file_a_folder_or_depends_on_the_format(bank: Path, entry: str, file: str) -> None:
+    replace(
+        bank / "tao-train-toy/references/skill_info.yaml",
+        "path: annotations.json\n      optional",
+        f"{entry}\n      optional",
+    )
+    _, plain = skill.load(bank / "tao-train-toy").action("train").data_sources
+    assert plain.files == {"": file}
+
+
+def test_an_image_that_tao_leaves_open_is_none(bank: Path) -> None:
+    replace(
+        bank / "tao-train-toy/references/skill_info.yaml",
+        "container_image: registry.example/toy:1\n",
+        "container_image: {policy: derived}\n",
+    )
+    assert skill.load(bank / "tao-train-toy").action("train").image is None
+
+
+@pytest.mark.parametrize("name", ["spec_template_train.toml", "spec_template_train.json", "launch_spec.yaml"])
+def test_a_template_may_have_another_format_or_name(bank: Path, name: str) -> None:
+    info, references = bank / "tao-train-toy/references/skill_info.yaml", bank / "tao-train-toy/references"
+    replace(info, "data_sources:\n", f"spec_templates: {{train: ../references/{name}}}\ndata_sources:\n")
+    (references / "spec_template_train.yaml").unlink()
+    texts = {".toml": "[train]\nlr = 3e-4\n", ".json": '{"train": {"lr": 3e-4}}', ".yaml": "train: {lr: 3e-4}\n"}
+    (references / name).write_text(texts[Path(name).suffix])
+    assert skill.load(bank / "tao-train-toy").template("train") == {"train": {"lr": 3e-4}}

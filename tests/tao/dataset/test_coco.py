@@ -12,6 +12,9 @@ from PIL import Image
 
 from tao_automl.errors import UsageError
 from tao_automl.tao import dataset
+from tao_automl.tao.datafacts import DataFacts
+
+FILES = ("images.tar.gz", "annotations.json")
 
 DOCUMENT: dict[str, Any] = {
     "images": [
@@ -109,6 +112,8 @@ def put(section: str, index: int, **values: Any) -> Callable[[dict[str, Any]], o
         (put("categories", 0, id=-1), "category id -1 is not"),
         (put("images", 0, file_name=None), "image 1 lacks an id or a file_name"),
         (put("images", 0, id=None), "image None lacks"),
+        (lambda document: document["images"].append({"id": 1, "file_name": "a.png"}), "image id 1 stands there more"),
+        (lambda document: document["categories"].append({"id": 3, "name": "x"}), "category id 3 stands there twice"),
         (put("images", 0, file_name="c.png"), r"images/c\.png is missing$"),
     ],
 )
@@ -172,3 +177,19 @@ def test_an_empty_archive_is_refused(folder: Path) -> None:
     tarfile.open(archive, "w:gz").close()
     with pytest.raises(UsageError, match="is empty"):
         dataset.inspect(folder)
+
+
+def test_masks_are_looked_for_where_a_model_needs_them(folder: Path) -> None:
+    masked = DataFacts("coco", masks=True)
+    with pytest.raises(UsageError, match=r"annotation 10 has no mask in 'segmentation' \(2 such annotations\)"):
+        dataset.read(folder, FILES, masked)
+
+    def draw(document: dict[str, Any]) -> None:
+        for box in document["annotations"]:
+            box["segmentation"] = [[0, 0, 4, 0, 4, 4]]
+
+    assert dataset.read(changed(folder, draw), FILES, masked).annotation_count == 2
+
+
+def test_the_ids_of_the_images_are_known(folder: Path) -> None:
+    assert dataset.inspect(folder).image_ids == {1, 2}
