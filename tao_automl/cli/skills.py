@@ -36,7 +36,8 @@ def check(as_json: bool, **flags: Any) -> int:
     from tao_automl.cli._console import Console
     from tao_automl.errors import UsageError
     from tao_automl.layout import skills_dir
-    from tao_automl.tao.bank import INFO, Bank
+    from tao_automl.tao.bank import Bank
+    from tao_automl.tao.skill import INFO
 
     roots = _options.settings(flags, None)["skill_dir"] or [skills_dir()]
     bank = Bank.of(*roots, lenders=[skills_dir()])
