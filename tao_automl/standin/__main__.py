@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("action", help="train, evaluate, inference, export, quantize, distill or gen_trt_engine")
     parser.add_argument("-e", "--experiment_spec_file", type=Path)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
-    asked = parser.parse_args(arguments)
+    asked = parser.parse_intermixed_args(arguments)  # values may come before and after -e
     known = actions(NETWORKS[asked.network], os.environ.get("STANDIN_IMAGE"))
     if asked.action not in known:
         parser.error(f"argument subtask: invalid choice: '{asked.action}' (choose from {', '.join(known)})")
