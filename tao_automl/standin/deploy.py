@@ -48,7 +48,8 @@ def gen_trt_engine(spec: dict[str, Any], network: Network, _folder: Path, _log: 
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(Path.cwd()))
     if precision == "int8":
         _calibrate(detector, setting("tensorrt.calibration", {}))
-    trt.save(Path(made), trt.build(detector, precision, most))
+    fixed = int(setting("batch_size", -1))
+    trt.save(Path(made), trt.build(detector, precision, fixed if fixed > 0 else most))
     print(f"Export finished successfully: {precision} engine in {made}", flush=True)
 
 
@@ -95,13 +96,18 @@ def _engine(spec: dict[str, Any], network: Network, action: str) -> Exported:
     """The detector of `<action>.trt_engine`.
 
     Raises:
-        FileNotFoundError, ValueError: there is none, or it was built with other classes than the spec says.
+        FileNotFoundError, ValueError: there is none, or it was built with other classes than the spec says, or for
+            smaller batches than dataset.batch_size.
         IndexError: too few boxes are selected.
     """
     path = Path(str(specfile.get(spec, f"{action}.trt_engine", "")))
     if not path.is_file():
         raise FileNotFoundError(f"Provided {action}.trt_engine at {path} does not exist!")
-    detector = trt.load(path).detector
+    engine = trt.load(path)
+    detector, batch = engine.detector, int(specfile.get(spec, "dataset.batch_size", 4))
+    if batch > engine.max_batch:
+        shapes = (f"({size},3,{SIDE},{SIDE})" for size in (batch, engine.max_batch))
+        raise ValueError(f"could not broadcast input array from shape {' into shape '.join(shapes)}")
     classes = int(specfile.get(spec, "dataset.num_classes", detector.classes))
     if not network.grounded and classes != detector.classes:
         size = detector.recipe.num_queries * detector.classes

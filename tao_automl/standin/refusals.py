@@ -77,6 +77,23 @@ def at_validation(spec: dict[str, Any], network: Network, classes: int) -> None:
         )
 
 
+def too_little(found: int, needed: int, word: str) -> None:
+    """Raises:
+    ValueError: a set has fewer images than one step of all GPUs takes.
+    """
+    if found < needed:
+        raise ValueError(
+            f"Dataset size ({found}) is smaller than the total batch size ({needed}). Not enough data for {word}."
+        )
+
+
+def step(spec: dict[str, Any], action: str) -> int:
+    """Images that a step of an action takes, on all its GPUs."""
+    own = int(specfile.get(spec, f"{action}.batch_size", -1))
+    batch = own if own > 0 else int(specfile.get(spec, "dataset.batch_size", 4))
+    return batch * int(specfile.get(spec, f"{action}.num_gpus", 1))
+
+
 def in_training(spec: dict[str, Any], network: Network, examples: Examples, batch: int) -> None:
     """What breaks the first batch that is full enough.
 

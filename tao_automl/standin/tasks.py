@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tao_automl.standin import exported, grounding, inference, onnx_file, specfile, weights
+from tao_automl.standin import exported, grounding, inference, onnx_file, refusals, specfile, weights
 from tao_automl.standin.dialect import Dialect
 from tao_automl.standin.exported import Exported
 from tao_automl.standin.grounding import MaskDialect
@@ -75,6 +75,7 @@ def evaluate(spec: dict[str, Any], network: Network, _folder: Path, log: StatusL
     specfile.require_files(sources)
     trained = _of_action(spec, network, "evaluate", log)
     examples = trained.dialect.scoring(sources, "test")
+    refusals.too_little(len(examples.images), refusals.step(spec, "evaluate"), "evaluation")
     found = trained.learner.detect(examples) if network.grounded else trained.learner.assess(examples)[0]
     log.kpi = trained.dialect.measure(found, examples).kpi("test")
     log.write("Test metrics generated.")
@@ -100,6 +101,7 @@ def export(spec: dict[str, Any], network: Network, folder: Path, log: StatusLog)
 def infer(spec: dict[str, Any], network: Network, folder: Path, log: StatusLog) -> None:
     """Draw and list the boxes found in the images of `dataset.infer_data_sources.image_dir`."""
     paths = inference.image_paths(spec)
+    refusals.too_little(len(paths), refusals.step(spec, "inference"), "inference")
     trained = _of_action(spec, network, "inference", log)
     threshold = float(specfile.get(spec, "inference.conf_threshold", inference.THRESHOLD))
     inference.draw(trained.finder(spec, network), paths, threshold, folder, network.grounded)

@@ -136,12 +136,7 @@ class Training:
             raise ValueError(f"gpu_ids {ids} are not visible: ids inside a container count from 0")
         dialect = self._dialect
         for split, source, word in (("train", train_data, "train"), ("val", val_data, "validation")):
-            found = dialect.count(source, split)
-            if found < batch * gpus:
-                raise ValueError(
-                    f"Dataset size ({found}) is smaller than the total batch size ({batch * gpus})."
-                    f" Not enough data for {word}."
-                )
+            refusals.too_little(dialect.count(source, split), batch * gpus, word)
         train, val = dialect.training(train_data), dialect.scoring(val_data, "val")
         steps = int(os.environ.get("STANDIN_STEPS", "0"))
         return (train.head(steps * batch) if steps else train), val

@@ -61,7 +61,11 @@ def test_a_network_goes_all_the_way(trainer_of: Callable[[str], Trainer], name: 
     rounded = root / "q" / "quantized_model_torchao.pth"
     assert trainer.inside("evaluate", evaluate__checkpoint=str(rounded), evaluate__results_dir=str(root / "e")) == 0
 
-    engine = {"onnx_file": str(graph), "trt_engine": str(root / "model.engine"), "tensorrt": {"data_type": "FP16"}}
+    engine = {
+        "onnx_file": str(graph),
+        "trt_engine": str(root / "model.engine"),
+        "tensorrt": {"data_type": "FP16", "max_batch_size": 2},
+    }
     assert trainer.inside("gen_trt_engine", gen_trt_engine=engine) == 0
     ends_well(root / "gen_trt_engine", name, "gen_trt_engine", "SUCCESS")
     assert trainer.inside("evaluate", evaluate__trt_engine=engine["trt_engine"]) == 0

@@ -94,7 +94,8 @@ def test_what_is_no_graph_ends_the_process(graph: Path, capsys: pytest.CaptureFi
 
 def evaluate(engine: Path, tiny_data: Path, **more: Any) -> Path:
     val = {"image_dir": str(tiny_data / "val" / "images"), "json_file": str(tiny_data / "val" / "annotations.json")}
-    spec = {"evaluate": {"trt_engine": str(engine)}, "dataset": {"test_data_sources": val, "num_classes": CLASSES}}
+    data = {"test_data_sources": val, "num_classes": CLASSES, "batch_size": 2}
+    spec: dict[str, dict[str, Any]] = {"evaluate": {"trt_engine": str(engine)}, "dataset": data}
     for group, values in more.items():
         spec[group] = {**spec.get(group, {}), **values}
     deploy.evaluate(spec, DINO, engine.parent, StatusLog(engine.parent / "status.json"))
@@ -102,10 +103,12 @@ def evaluate(engine: Path, tiny_data: Path, **more: Any) -> Path:
 
 
 def test_an_engine_is_scored_as_what_it_was_built_as(graph: Path, tiny_data: Path) -> None:
-    engine = build(graph)
+    engine = build(graph, max_batch_size=2)
     assert json.loads(evaluate(engine, tiny_data).read_text()).keys() == {"AP", "AP50"}
     with pytest.raises(ValueError, match="cannot reshape array"):
         evaluate(engine, tiny_data, dataset={"num_classes": 9})
+    with pytest.raises(ValueError, match=r"shape \(4,3,96,96\) into shape \(2,3,96,96\)"):
+        evaluate(engine, tiny_data, dataset={"batch_size": 4})
     with pytest.raises(IndexError, match="out of bounds"):
         evaluate(engine, tiny_data, model={"num_select": 50})
     with pytest.raises(FileNotFoundError, match="does not exist"):
