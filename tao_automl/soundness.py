@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,28 +49,14 @@ class Report:
         }
 
 
-def folders(root: Path) -> tuple[Path, ...]:
-    """The folder itself if it is a skill, else every skill in it.
+def check(folder: Path, load: Callable[[Path], Skill] = skill.load) -> Report:
+    """Look at everything in a skill folder. It starts and changes nothing, and raises nothing.
 
-    Raises:
-        UsageError: there is none.
+    Args:
+        load: reads the folder; a bank's own way may lend it facts that stand elsewhere.
     """
-    if _is_skill(root):
-        return (root,)
-    found = tuple(sorted(path for path in root.glob("*") if _is_skill(path)))
-    if not found:
-        raise UsageError(f"no skill in {root}", tip=f"a skill is a folder with {skill.INFO}", code="no-skill")
-    return found
-
-
-def _is_skill(folder: Path) -> bool:
-    return (folder / skill.INFO).is_file() or (folder / skill.FACTS).is_file()
-
-
-def check(folder: Path) -> Report:
-    """Look at everything in a skill folder. It starts and changes nothing, and raises nothing."""
     try:
-        known = skill.load(folder)
+        known = load(folder)
     except AutoMLError as error:
         return Report(folder, problems=(error.message,))
     absent = {name: why for name, why in _failures(folder).items() if name in known.actions}
@@ -162,13 +148,31 @@ def _of_facts(known: Skill) -> Iterator[str]:
         for path in rule.paths():
             if not (path.startswith("data.") or schema.has(path)):
                 yield f"{skill.FACTS}: the rule {rule.rule} names {path}, which is not in the {schema.title}"
-    for fact in known.facts.after.refusals:
-        if fact.action not in known.actions:
-            yield f"{skill.FACTS}: there is no action {fact.action} to refuse"
-    schemas = [known.schema(name) for name in known.actions]
+    if known.automl_enabled and known.facts.metric is None:
+        yield f"{skill.FACTS}: nothing says by which metric {known.model} is tuned: write `metrics:`"
+    schemas = {name: known.schema(name) for name in known.actions}
+    yield from _of_what_follows(known.facts, schemas)
     for name, path in known.shorthand.items():
-        if not any(each.has(path) for each in schemas):
+        if not any(each.has(path) for each in schemas.values()):
             yield f"{name} stands for {path}, which no action has"
+
+
+def _of_what_follows(facts: Facts, schemas: Mapping[str, Schema]) -> Iterator[str]:
+    """What is said of the actions after training is about actions and keys that there are."""
+    for fact in facts.after.refusals:
+        if fact.action not in schemas:
+            yield f"{skill.FACTS}: there is no action {fact.action} to refuse"
+            continue
+        for path in (*fact.when, *fact.unless):
+            if not schemas[fact.action].has(path):
+                yield f"{skill.FACTS}: {path} is not in the {schemas[fact.action].title}"
+    known = [path for schema in schemas.values() for path in (*schema.fields, *schema.branches)]
+    for move in facts.after.moves:
+        for end in (move.source, move.target):
+            if end not in known:
+                yield f"{skill.FACTS}: {end} is carried, which no action has"
+    if facts.data.captions is not None and not any(schema.has(facts.data.captions) for schema in schemas.values()):
+        yield f"{skill.FACTS}: {facts.data.captions} takes the captions, which no action has"
 
 
 def _paths(facts: Facts) -> Iterator[str]:

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from tao_automl import soundness
-from tao_automl.errors import UsageError
 from tao_automl.layout import skills_dir
+from tests.fakes import bank
 from tests.fakes.tiny import SKILL
 
 FOLDERS = sorted(path.parent for path in skills_dir().glob("*/SKILL.md"))
@@ -103,11 +103,30 @@ def test_a_rule_on_an_unknown_key_is_named(folder: Path) -> None:
     assert "model.nothing" in problem
 
 
-def test_a_folder_is_a_skill_or_holds_some(folder: Path, tmp_path: Path) -> None:
-    assert soundness.folders(folder) == (folder,)
-    assert soundness.folders(tmp_path) == (folder,)
-    with pytest.raises(UsageError, match="no skill in"):
-        soundness.folders(folder / "schemas")
+def test_a_skill_of_a_bank_without_facts_of_ours_is_sound_if_its_files_are(tmp_path: Path) -> None:
+    known = bank.info("tao-train-seg")
+    del known["actions"]["export"]
+    report = soundness.check(bank.write(tmp_path, "tao-train-seg", actions=known["actions"]))
+    assert report.problems == ()
+    assert (report.searched, report.tunable) == (1, 1)
+
+
+def test_a_skill_that_nothing_says_how_to_tune_is_not_sound(tmp_path: Path) -> None:
+    actions = {"train": bank.info("tao-train-mute")["actions"]["train"]}
+    (problem,) = soundness.check(bank.write(tmp_path, "tao-train-mute", text=None, actions=actions)).problems
+    assert "nothing says by which metric mute is tuned" in problem
+
+
+def test_what_is_said_of_later_actions_is_about_keys_that_there_are(folder: Path) -> None:
+    lines = (
+        "carry: [{from: train.optim, to: exam}]\n"
+        "refuse: [{action: train, when: {train.optim.lrr: 1}, why: broken}]\n"
+        "data: {format: coco, captions: dataset.words}\n"
+    )
+    refused, carried, captions = spoilt(folder, "automl.yaml", "data: {format: coco}\n", lines)
+    assert "train.optim.lrr is not in the train schema" in refused
+    assert "exam is carried, which no action has" in carried
+    assert "dataset.words takes the captions" in captions
 
 
 def test_rules_and_refusals_are_about_what_there_is(folder: Path) -> None:

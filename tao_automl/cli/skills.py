@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tao_automl.cli import _options
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from tao_automl.soundness import Report
 
 UNSOUND = 1
@@ -20,22 +22,29 @@ def command() -> None:
 
 
 @command.command("check")
-@click.option("--skill-dir", metavar="DIR", help="A skill folder, or a folder of them  [default: those of `models`]")
+@_options.keys(("skill_dir",))
 @_options.json_option
-def check(skill_dir: str | None, as_json: bool) -> int:
+def check(as_json: bool, **flags: Any) -> int:
     """Check every skill folder: files, keys, search space.
 
     Schemas and templates are read and compared, every key that automl.yaml and skill_info.yaml name is looked up,
-    and the search space is built. It starts nothing. The exit code is 1 if a folder is not sound.
+    and the search space is built. It starts nothing. Without a folder, those that come with tao-automl are
+    checked. The exit code is 1 if one is not sound.
     """
-    from pathlib import Path
-
     from tao_automl import soundness
     from tao_automl.cli import _words
     from tao_automl.cli._console import Console
+    from tao_automl.errors import UsageError
     from tao_automl.layout import skills_dir
+    from tao_automl.tao.bank import Bank
+    from tao_automl.tao.skill import INFO
 
-    reports = [soundness.check(folder) for folder in soundness.folders(Path(skill_dir or skills_dir()).expanduser())]
+    roots = _options.settings(flags, None)["skill_dir"] or [skills_dir()]
+    bank = Bank.of(*roots, lenders=[skills_dir()])
+    if not bank.folders:
+        where = " and ".join(map(str, roots))
+        raise UsageError(f"no skill in {where}", tip=f"a skill is a folder with {INFO}", code="no-skill")
+    reports = [soundness.check(folder, bank.load) for folder in bank.folders.values()]
     unsound = [report for report in reports if report.problems]
     console = Console()
     if as_json:
@@ -53,7 +62,7 @@ def check(skill_dir: str | None, as_json: bool) -> int:
     return UNSOUND if unsound else 0
 
 
-def _table(reports: list[Report], width: int) -> list[str]:
+def _table(reports: list[Report], width: int) -> list[Text]:
     from tao_automl.cli._tables import Column, Table
 
     columns = [
@@ -67,4 +76,4 @@ def _table(reports: list[Report], width: int) -> list[str]:
         searched = f"{report.searched} of {report.tunable}" if report.searched is not None else ""
         state = f"{len(report.problems)} not right" if report.problems else "sound"
         rows.append([report.folder.name, str(len(report.actions)) if report.actions else "", searched, state])
-    return list(Table(columns, rows).lines(width))
+    return Table(columns, rows).lines(width)

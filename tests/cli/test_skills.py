@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tao_automl.layout import skills_dir
 from tests.fakes.tiny import SKILL
 
 
@@ -47,3 +48,12 @@ def test_a_folder_without_skills_is_refused(call, tmp_path: Path) -> None:
     said = call("skills", "check", "--skill-dir", str(tmp_path))
     assert (said.code, said.out) == (2, "")
     assert f"no skill in {tmp_path}" in said.err
+
+
+def test_a_bank_of_the_environment_is_checked_with_the_facts_that_we_have(call, monkeypatch, tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "models" / "tao-train-dino"
+    shutil.copytree(skills_dir() / "tao-train-dino", folder)
+    (folder / "automl.yaml").unlink()
+    monkeypatch.setenv("TAO_AUTOML_SKILLS", str(tmp_path / "deep"))
+    (dino,) = call("skills", "check", "--json").document["skills"]
+    assert (dino["folder"], dino["model"], dino["problems"]) == (str(folder), "dino", [])

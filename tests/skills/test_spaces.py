@@ -114,20 +114,15 @@ def test_momentum_is_searched_where_there_is_an_optimizer_that_has_it(name: str,
 @each_model
 def test_proposals_keep_the_rules(name: str, model: Skill) -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    queries = keypath.get(model.template("train"), "model.num_queries")
     for search in (None, "model.num_select=100..900"):
         space = space_of(model, JITTER_OFF, search)
         for _ in range(100):
             values = space.suggest(study.ask())
-            queries = values.get("model.num_queries", space_queries(model))
-            assert values.get("model.num_select", 300) <= queries
+            assert values.get("model.num_select", 300) <= values.get("model.num_queries", queries)
             low = values["dataset.augmentation.train_random_crop_min"]
             assert 32 <= low <= 400
             assert low < values["dataset.augmentation.train_random_crop_max"] <= 1333
-
-
-def space_queries(model: Skill) -> int:
-    """The queries of the template."""
-    return int(keypath.get(model.template("train"), "model.num_queries"))
 
 
 def test_what_tao_pins_cannot_be_searched() -> None:
