@@ -74,6 +74,8 @@ def training(skill: Skill, settings: Settings, data: Data, with_data: bool = Tru
     launched = spec.build(template, {path: item.value for path, item in chosen.items()}, {})
     chosen.update(_intervals(facts, launched, epochs(skill, launched)))
     launched = spec.build(template, {path: item.value for path, item in chosen.items()}, {})
+    if with_data:
+        check_inputs(action, launched)
     fit.check(facts, launched, data, devices(facts, launched))
     return Launch(launched, chosen)
 

@@ -159,9 +159,9 @@ class StudiesPaths:
     def storage_url(self) -> str:
         return f"sqlite:///{self.database}"
 
-    @property
-    def sample_data(self) -> Path:
-        return self.folder / "data" / "shapes"
+    def sample_data(self, form: str | None = None) -> Path:
+        """The stand-in's own data, in the form that a model takes."""
+        return self.folder / "data" / ("shapes-odvg" if form == "odvg" else "shapes")
 
     def study(self, name: str) -> StudyPaths:
         return StudyPaths(self.folder / name)

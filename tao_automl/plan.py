@@ -219,7 +219,6 @@ def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: date
     launched = launch.training(chosen, settings, data)
     metric = launch.metric_of(chosen, settings)
     launch.check_metric(chosen, metric, launched.spec)
-    launch.check_inputs(chosen.actions["train"], launched.spec)
     epochs = launch.epochs(chosen, launched.spec)
     return Plan(
         settings=settings,
@@ -385,8 +384,9 @@ def _read(chosen: Skill, source: str, folders: Iterable[Path]) -> tuple[Dataset,
 @contextmanager
 def _sample_data(settings: Settings, chosen: Skill) -> Iterator[Data]:
     """The stand-in's own data, made if it is not there, and removed again if what it was made for is refused."""
-    folder = StudiesPaths(settings["studies_dir"]).sample_data
-    made = standin.sample_data(folder)
+    form = chosen.facts.data.format
+    folder = StudiesPaths(settings["studies_dir"]).sample_data(form)
+    made = standin.sample_data(folder, form)
     try:
         yield Data(_read(chosen, "train_datasets", [folder / "train"]), _read(chosen, "eval_dataset", [folder / "val"]))
     except AutoMLError:
