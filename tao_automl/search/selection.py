@@ -24,6 +24,7 @@ _ACTIONS = frozenset(
 )
 _EVALUATION = re.compile(r"(val|validation|test|infer|eval|evaluation|inference)_.*")
 _DIVISIBLE = re.compile(r"(?:divisible by|multiple of)\W{1,3}(\w[\w.]*\w|\d)")
+_SWITCHES = ("enable", "enabled")  # of the group they stand in
 _STEERING = ("learning rate", "weight decay", "milestones within the epochs")  # roles that decide what is learned
 _INSTEAD = "searched because nothing else of the default set steers the training"
 
@@ -248,7 +249,8 @@ def _activities(question: Question, path: str) -> Iterator[Activity]:
     yield from (Activity(fact) for fact in question.facts.active if fact.path == path)
     parts = path.split(".")
     for length in range(1, len(parts)):
-        switch = ".".join([*parts[:length], "enable"])
-        field = question.schema.fields.get(switch)
-        if field is not None and switch != path and question.has(switch):
-            yield Activity(ActiveFact(path, when=({switch: True},)))
+        for name in _SWITCHES:
+            switch = ".".join([*parts[:length], name])
+            field = question.schema.fields.get(switch)
+            if field is not None and switch != path and isinstance(question.value(switch), bool):
+                yield Activity(ActiveFact(path, when=({switch: True},)))
