@@ -22,7 +22,8 @@ from tao_automl.tao.schema import MISSING, Condition, Field, Schema
 _ACTIONS = frozenset(
     {"distill", "quantize", "evaluate", "inference", "export", "gen_trt_engine", "prune", "dataset_convert"}
 )
-_EVALUATION = re.compile(r"(val|validation|test|infer|eval|evaluation|inference)_.*")
+# `val_base` is a value where a schedule begins, not one of validation.
+_EVALUATION = re.compile(r"(?!val_(?:base|start|final)$)(val|validation|test|infer|eval|evaluation|inference)_.*")
 _DIVISIBLE = re.compile(r"(?:divisible by|multiple of)\W{1,3}(\w[\w.]*\w|\d)")
 _SWITCHES = ("enable", "enabled")  # of the group they stand in
 _STEERING = ("learning rate", "weight decay", "milestones within the epochs")  # roles that decide what is learned
@@ -154,8 +155,9 @@ def _parameter(question: Question, field: Field) -> Parameter | str:
         answer = ranges.automatic(_with_text(question, field), launched, question.scope)
     else:
         answer = _within_data(stated.stated(question.schema, field, launched, given), given, question.scope)
-    if isinstance(answer, Parameter) and launched is None and value is not MISSING:
-        note = f"launched without a value; trial 0 takes {answer.default}"
+    text = isinstance(launched, str) and field.type in ("int", "float")
+    if isinstance(answer, Parameter) and value is not MISSING and (launched is None or text):
+        note = f"launched {'as text' if text else 'without a value'}; trial 0 takes {answer.default}"
         return replace(answer, why="; ".join(part for part in (answer.why, note) if part))
     return answer
 
