@@ -58,7 +58,8 @@ class Watched:
 
 def points(plan: Plan, progress: Progress) -> dict[int, float]:
     """The study metric by epoch; an epoch without a usable value has none."""
-    values = {epoch: plan.metric.value(kpi) for epoch, kpi in progress.points.items()}
+    kpis = {epoch: {**progress.trained.get(epoch, {}), **kpi} for epoch, kpi in progress.points.items()}
+    values = {epoch: plan.metric.value(kpi) for epoch, kpi in {**progress.trained, **kpis}.items()}
     return {epoch: value for epoch, value in values.items() if value is not None}
 
 

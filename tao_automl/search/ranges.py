@@ -209,7 +209,10 @@ def _enumerated(field: Field, launched: Any) -> Parameter | str:
     """Options of the enum; numbers keep their order. Options of weight 0 are left out."""
     assert field.choices is not None
     weights = field.weights or (1.0,) * len(field.choices)
-    options = tuple(option for option, weight in zip(field.choices, weights, strict=True) if weight > 0)
+    weighted = zip(field.choices, weights, strict=True)
+    options = tuple(option for option, weight in weighted if weight > 0 and not _endless(option))
+    if not options:
+        return "its enum is empty"
     if all(isinstance(option, (int, float)) and not isinstance(option, bool) for option in options):
         return _ordered_set(field, options, launched)
     return _set(field, options, launched)
@@ -217,9 +220,10 @@ def _enumerated(field: Field, launched: Any) -> Parameter | str:
 
 def _ordered_set(field: Field, options: tuple[Any, ...], launched: Any) -> Parameter | str:
     values = set(options)
-    centre = launched if isinstance(launched, (int, float)) and not isinstance(launched, bool) else None
+    known = isinstance(launched, (int, float)) and not isinstance(launched, bool) and not _endless(launched)
+    centre = launched if known else None
     if centre is None:
-        centre = field.default if field.default in values else min(values)
+        centre = next((option for option in options if same(option, field.default)), min(values))
     ordered = tuple(sorted(values | {centre}))
     if len(ordered) < 2:
         return f"it has one option, {ordered[0]}"
@@ -240,7 +244,7 @@ def _set(field: Field, options: tuple[Any, ...], launched: Any) -> Parameter | s
     """Choices without order, the centre first. An option that differs in blanks only is the centre."""
     if not all(isinstance(option, (bool, int, float, str, type(None))) for option in options):
         return "its options are no single values"
-    usable = isinstance(launched, (bool, int, float, str)) and launched != "???"
+    usable = isinstance(launched, (bool, int, float, str)) and launched != "???" and not _endless(launched)
     centre = launched if usable and (field.type != "bool" or isinstance(launched, bool)) else None
     if centre is None:
         centre = field.default if any(same(field.default, option) for option in options) else options[0]
@@ -251,6 +255,11 @@ def _set(field: Field, options: tuple[Any, ...], launched: Any) -> Parameter | s
     return Parameter(
         field.path, "bool" if field.type == "bool" else "categorical", centre, "schema", note, choices=choices
     )
+
+
+def _endless(value: Any) -> bool:
+    """NaN and infinities are no values of a spec."""
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def same(a: Any, b: Any) -> bool:

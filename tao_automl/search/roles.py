@@ -68,6 +68,8 @@ def role_of(path: str, whole: bool) -> Role:
     last = re.sub(r"\[\d+\]$", "", parts[-1])
     if last == "decay" and len(parts) > 1:  # model averaging: ema.decay
         last = f"{parts[-2]}.{last}"
+    if last == "val_base" and len(parts) > 1:  # where a schedule begins: learning_rate.val_base
+        last = parts[-2]
     return next(role for role in ROLES if role.kind in (None, kind) and re.fullmatch(role.pattern, last))
 
 
@@ -181,7 +183,13 @@ _SCORING = "scoring only: how many boxes are kept after training"
 
 ROLES: tuple[Role, ...] = (  # the first that fits; `lr_decay` must not reach a pattern for momentum
     Role("loader workers", r"(num_)?workers", _plain, keep=_SPEED),
-    Role("batch size", r"(.*_)?batch_size", _batch, kind="int", encoding=Encoding.LOG2),
+    Role(
+        "batch size",
+        r"(.*_)?batch_size|(.*_)?batch_per_(gpu|device|replica)",
+        _batch,
+        kind="int",
+        encoding=Encoding.LOG2,
+    ),
     Role(
         "multiplier",
         r".*_mult|.*_multiplier|warmup_factor|bias_lr_factor",
@@ -191,15 +199,23 @@ ROLES: tuple[Role, ...] = (  # the first that fits; `lr_decay` must not reach a 
         log=True,
     ),
     Role("decay factor", r"lr_decay|gamma", _log(5, 5, cap=0.9), True, "float", log=True),
-    Role("epochs of a schedule", r"lr_step_size|patience|(warmup_)?epochs?", _epochs, kind="int"),
-    Role("warm-up iterations", r"warmup_iters|warmup_steps", _log(10, 10), kind="int", log=True),
+    Role("epochs of a schedule", r"lr_step_size|patience|epochs?|(.*_)?warmup_epochs?", _epochs, kind="int"),
+    Role("warm-up iterations", r"(.*_)?warm_?up_(iters|steps)", _log(10, 10), kind="int", log=True),
     Role("layer-wise decay", r"layer_decay(_rate)?", _fraction(0.5, 0.95), kind="float"),
-    Role("weight decay", r"weight_decay(_.*)?|wd", _log(100, 100, cap=0.3), True, "float", log=True, off=(1e-6, 1e-2)),
-    Role("learning rate", r"(.*_)?lr|lr_backbone|lr_clip|learning_rate", _log(20, 5), True, "float", log=True),
+    Role(
+        "weight decay",
+        r"(.*_)?weight_decay(_.*)?|wd",
+        _log(100, 100, cap=0.3),
+        True,
+        "float",
+        log=True,
+        off=(1e-6, 1e-2),
+    ),
+    Role("learning rate", r"(.*_)?lr|lr_backbone|lr_clip|(.*_)?learning_rate", _log(20, 5), True, "float", log=True),
     Role("momentum", r"(.*_)?momentum|(.*_)?betas|.*ema.*decay", _momentum, kind="float", encoding=Encoding.COMPLEMENT),
     Role(
         "gradient clip",
-        r"grad_clip|max_norm|clip_grad_norm|clip_grad",
+        r"grad_clip|max_norm|clip_grad_norm|clip_grad|(.*_)?grad_norm_clip",
         _log(10, 10),
         True,
         "float",

@@ -22,8 +22,10 @@ from tao_automl.tao.schema import MISSING, Condition, Field, Schema
 _ACTIONS = frozenset(
     {"distill", "quantize", "evaluate", "inference", "export", "gen_trt_engine", "prune", "dataset_convert"}
 )
-_EVALUATION = re.compile(r"(val|validation|test|infer|eval|evaluation|inference)_.*")
+# `val_base` is a value where a schedule begins, not one of validation.
+_EVALUATION = re.compile(r"(?!val_(?:base|start|final)$)(val|validation|test|infer|eval|evaluation|inference)_.*")
 _DIVISIBLE = re.compile(r"(?:divisible by|multiple of)\W{1,3}(\w[\w.]*\w|\d)")
+_SWITCHES = ("enable", "enabled")  # of the group they stand in
 _STEERING = ("learning rate", "weight decay", "milestones within the epochs")  # roles that decide what is learned
 _INSTEAD = "searched because nothing else of the default set steers the training"
 
@@ -153,8 +155,9 @@ def _parameter(question: Question, field: Field) -> Parameter | str:
         answer = ranges.automatic(_with_text(question, field), launched, question.scope)
     else:
         answer = _within_data(stated.stated(question.schema, field, launched, given), given, question.scope)
-    if isinstance(answer, Parameter) and launched is None and value is not MISSING:
-        note = f"launched without a value; trial 0 takes {answer.default}"
+    text = isinstance(launched, str) and field.type in ("int", "float")
+    if isinstance(answer, Parameter) and value is not MISSING and (launched is None or text):
+        note = f"launched {'as text' if text else 'without a value'}; trial 0 takes {answer.default}"
         return replace(answer, why="; ".join(part for part in (answer.why, note) if part))
     return answer
 
@@ -248,7 +251,8 @@ def _activities(question: Question, path: str) -> Iterator[Activity]:
     yield from (Activity(fact) for fact in question.facts.active if fact.path == path)
     parts = path.split(".")
     for length in range(1, len(parts)):
-        switch = ".".join([*parts[:length], "enable"])
-        field = question.schema.fields.get(switch)
-        if field is not None and switch != path and question.has(switch):
-            yield Activity(ActiveFact(path, when=({switch: True},)))
+        for name in _SWITCHES:
+            switch = ".".join([*parts[:length], name])
+            field = question.schema.fields.get(switch)
+            if field is not None and switch != path and isinstance(question.value(switch), bool):
+                yield Activity(ActiveFact(path, when=({switch: True},)))

@@ -71,7 +71,8 @@ class Bank:
         if elsewhere is None:
             return found
         fields, facts = found.schema("train").fields, found.facts
-        named = {*facts.search.ranges, *facts.search.also, *(path for path in vars(facts.keys).values() if path)}
+        named = {*facts.search.ranges, *facts.search.also, *(item.path for item in facts.launch)}
+        named |= {path for path in vars(facts.keys).values() if path}
         return found if named <= set(fields) else skill.load(folder)
 
     def all(self) -> tuple[tuple[Skill, ...], tuple[Broken, ...]]:

@@ -17,7 +17,9 @@ from tao_automl.tao.habits import search
 from tao_automl.tao.schema import MISSING, Schema
 
 _PREFIX = re.compile(r"^tao[-_][a-z]+[-_]")
-_EPOCHS = ("num_epochs", "max_epochs", "epochs", "epoch", "n_epochs", "total_epochs")
+# Where a spec has both epochs and num_epochs, the second is there for other programs.
+_EPOCHS = ("epochs", "num_epochs", "max_epochs", "epoch", "n_epochs", "total_epochs")
+_FUNCTION = re.compile(r"key|output_dir|resume_model|(parent_model|ptm|create_)\w*")
 _EVALUATION = re.compile(r"(val|test|infer|eval|quant)\w*", re.I)
 _ACTIONS = ("evaluate", "inference", "export", "quantize", "distill", "gen_trt_engine", "prune", "dataset_convert")
 _FILES = re.compile(r".*(path|file|dir|checkpoint|pretrained|weights|url)s?", re.I)
@@ -33,6 +35,7 @@ class Source:
     schema: Schema
     template: Mapping[str, Any]
     spec_params: Mapping[str, str]
+    outputs: Mapping[str, str]
 
     def number(self, path: str | None) -> str | None:
         """The path, if the template has a number there."""
@@ -132,7 +135,8 @@ def _keys(source: Source) -> dict[str, str | None]:
         "checkpoint_interval_unit": source.there(f"{save}_unit") if save else None,
         "num_classes": source.number(source.shorthand("num_classes")) or source.number("dataset.num_classes"),
         "eval_class_ids": source.there("dataset.eval_class_ids"),
-        "batch_size": source.number(source.shorthand("batch_size")) or source.number(_batch_size(source)),
+        "batch_size": source.number(source.shorthand("batch_size", "train_batch_size"))
+        or source.number(_batch_size(source)),
         "num_gpus": gpus,
         "gpu_ids": source.there(_join(block, "gpu_ids")),
         "num_nodes": source.number(nodes),
@@ -163,7 +167,9 @@ def _batch_size(source: Source) -> str | None:
 
 
 def _results_dir(source: Source) -> str:
+    """The key that takes the results' folder: the function output_dir says it, or the folder that is made."""
     paths = [path for path, function in source.spec_params.items() if function == "output_dir"]
+    paths = paths or [path for path, kind in source.outputs.items() if kind == "folder" and source.there(path)]
     return "results_dir" if "results_dir" in paths or not paths else paths[0]
 
 
@@ -178,9 +184,15 @@ def _checkpoints(source: Source) -> dict[str, str]:
 
 
 def _launch(source: Source) -> list[dict[str, Any]]:
+    """What skill_info.yaml sets in the spec, and no report to a service that asks for an account."""
+    stated = [
+        {"path": path, "value": word, "why": "skill_info.yaml sets it"}
+        for path, word in source.spec_params.items()
+        if not _FUNCTION.fullmatch(word) and source.there(path) and keypath.get(source.template, path) != word
+    ]
     if keypath.get(source.template, "wandb.enable", False) is not True:
-        return []
-    return [{"path": "wandb.enable", "value": False, "why": "no Weights & Biases account is assumed"}]
+        return stated
+    return [*stated, {"path": "wandb.enable", "value": False, "why": "no Weights & Biases account is assumed"}]
 
 
 def _carry(source: Source) -> list[str]:

@@ -298,7 +298,7 @@ def _default(document: Mapping[str, Any], fields: Mapping[str, Field]) -> dict[s
         return default
     tree: dict[str, Any] = {}
     for path, field in fields.items():
-        if field.default is not MISSING and "[" not in path:
+        if field.default is not MISSING and "[" not in path and keypath.valid(path):
             tree = keypath.assign(tree, path, field.default)
     return tree
 

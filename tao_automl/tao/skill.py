@@ -169,7 +169,7 @@ def _facts(folder: Path, info: Mapping[str, Any], train: Action, enabled: bool, 
             return Facts.parse(own, locate, path)
     at = _Folder(folder, derived.model_of(folder), enabled)
     source = derived.Source(
-        folder, info, _schema(at, "train", "train"), _template(at, "train", train), train.spec_params
+        folder, info, _schema(at, "train", "train"), _template(at, "train", train), train.spec_params, train.outputs
     )
     document = derived.document(source)
     if "epochs" not in {**document["keys"], **_mapping(own.get("keys"))}:

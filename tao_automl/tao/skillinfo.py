@@ -28,7 +28,8 @@ class DataSource:
     """Where the spec names data. `source` is TAO's word for the part: train_datasets, eval_dataset …
 
     `files` maps a part of the value to the file of a dataset that goes there; a value without parts has one
-    entry, under "". `many`: more than one dataset may be named. `as_list`: the value is a list of them.
+    entry, under "". Parts that a dataset need not have are left out. `many`: more than one dataset may be named.
+    `as_list`: the value is a list of them.
     """
 
     key: str
@@ -171,13 +172,17 @@ class Info:
 
     def _source(self, key: str, entry: Mapping[str, Any], at: str, data_format: Any) -> DataSource:
         parts = self.part(entry, at, "mapping")
-        files = {part: self._file(item, f"{at}.mapping.{part}", data_format) for part, item in parts.items()}
+        files = {
+            part: self._file(item, f"{at}.mapping.{part}", data_format)
+            for part, item in parts.items()
+            if not (isinstance(item, dict) and item.get("optional") is True)
+        }
         return DataSource(
             key=key,
             source=self.text(entry, at, "source"),
             many=entry.get("multiple_sources") is True,
             files=files or {"": self._file(entry, at, data_format)},
-            as_list=entry.get("list") is True,
+            as_list=entry.get("list") is True or entry.get("multiple_sources") is True,
             optional=entry.get("optional") is True,
         )
 

@@ -21,6 +21,7 @@ from tao_automl.tao.failure import FailureReason
 Kpi = Mapping[str, float | str | None]
 
 _EVALUATED = "Eval metrics generated."
+_TRAINED = "Train metrics generated."
 _LOOP = "Starting Training Loop."
 _STARTED = re.compile(r"Starting .+ [a-z_]+\.")
 _FINISHED = re.compile(r"\w+ finished successfully\.")
@@ -120,9 +121,10 @@ def seconds(text: Any) -> float | None:
 class Progress:
     """What the lines so far say. `advance` gives the next state, however the lines are cut into reads.
 
-    `points` has the kpi of every validated epoch of all runs in the file. `last_epoch`, `max_epoch` and
-    `step` are of the newest epoch line. `finished` and `failures` are about the time since the last start
-    only, and so is `kpi`, the last one that was written: for an evaluate action, its result.
+    `points` has the kpi of every validated epoch of all runs in the file, `trained` that of training itself, which
+    is all that models without a validation have. `last_epoch`, `max_epoch` and `step` are of the newest epoch
+    line. `finished` and `failures` are about the time since the last start only, and so is `kpi`, the last one
+    that was written: for an evaluate action, its result.
     """
 
     points: Mapping[int, Kpi] = field(default_factory=dict)
@@ -135,6 +137,7 @@ class Progress:
     time_per_epoch_s: float | None = None
     kpi: Kpi | None = None
     validated: Kpi | None = None  # of the epoch whose own line is still to come
+    trained: Mapping[int, Kpi] = field(default_factory=dict)
 
     def advance(self, lines: Iterable[Line]) -> Progress:
         progress = self
@@ -152,6 +155,8 @@ class Progress:
             return replace(after, failures=(*self.failures, line.message))
         if line.message == _EVALUATED and line.kpi is not None:
             return replace(after, validated=line.kpi)
+        if line.message == _TRAINED and line.kpi is not None and self.last_epoch is not None:
+            return replace(after, trained={**self.trained, self.last_epoch: line.kpi})
         if line.message == _LOOP:
             return replace(after, validated=None)  # what came before was the sanity check
         if _FINISHED.fullmatch(line.message):

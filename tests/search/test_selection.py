@@ -173,3 +173,18 @@ def test_copies_of_an_augmentation_for_evaluation_are_kept(build, by_path, why_k
     space = build(leaves)
     assert list(by_path(space)) == ["dataset.train_dataset.augmentation.flip_prob"]
     assert why_kept(space)[f"dataset.{name}.augmentation.flip_prob"].startswith("evaluation only")
+
+
+def test_a_number_that_is_launched_as_an_expression_starts_from_the_schemas_default(build, by_path):
+    leaves = {
+        "dataset.batch_size": marked("int", 16, minimum=1),
+        "train.schedulers.learning_rate.val_base": {"type": "float", "default": 5e-4},
+        "train.schedulers.weight_decay.val_base": {"type": "float", "default": 0.04},
+        "train.schedulers.weight_decay.val_final": {"type": "float", "default": 0.4},
+    }
+    found = by_path(build(leaves, train__schedulers__learning_rate__val_base="${eval: 5e-5 * 2}"))
+    rate = found["train.schedulers.learning_rate.val_base"]
+    assert (rate.default, rate.log) == (5e-4, True)
+    assert "launched as text; trial 0 takes 0.0005" in rate.why
+    assert found["train.schedulers.weight_decay.val_base"].default == 0.04
+    assert "train.schedulers.weight_decay.val_final" not in found

@@ -309,3 +309,18 @@ def test_only_train_must_leave_a_status_file(tmp_path: Path) -> None:
     failed = status.read(written(tmp_path / "s.json", line("File system error: x", "FAILURE"))).lines
     assert not status.verdict(0, Progress().advance(failed), "export").ok
     assert status.verdict(0, sample("evaluate_dino"), "evaluate").ok
+
+
+def test_an_epoch_has_the_metrics_of_its_training_too() -> None:
+    progress = sample("success_3ep")
+    assert {number: list(kpi) for number, kpi in progress.trained.items()} == {
+        number: ["train_loss"] for number in range(3)
+    }
+
+
+def test_a_model_without_a_validation_is_known_by_its_training(tmp_path: Path) -> None:
+    entries = [line("Starting Net train.", "STARTED"), line("Train metrics generated.", kpi={"train_loss": 9.0})]
+    for number in range(2):
+        entries += [epoch(number), line("Train metrics generated.", kpi={"train_loss": 1.0 - number})]
+    progress = Progress().advance(status.read(written(tmp_path / "status.json", *entries)).lines)
+    assert (progress.points, progress.trained) == ({}, {0: {"train_loss": 1.0}, 1: {"train_loss": 0.0}})
