@@ -23,7 +23,7 @@ from tao_automl.layout import AttemptPaths
 from tao_automl.plan import Plan
 from tao_automl.results import Winner
 from tao_automl.search import study as studies
-from tao_automl.tao import failure, keypath, spec, status
+from tao_automl.tao import failure, keypath, remote, spec, status
 from tao_automl.tao.schema import Schema
 from tao_automl.tao.skill import Action
 
@@ -117,6 +117,8 @@ def prepare(plan: Plan, name: str, won: Winner, given: Mapping[str, Any], checkp
     values |= set_values
     full = spec.build(plan.skill.template(name), values, {})
     _check_inputs(action, full)
+    plan = plans.reading(plan, full)
+    full = remote.replaced(full, plan.places)
     identity = f"{plan.name}-{paths.folder.name}"
     job = plans.job(plan, identity, action, paths, values)
     return Prepared(action, won, file, full, job, paths)
@@ -194,7 +196,8 @@ def _carried(plan: Plan, won: Winner, schema: Schema) -> dict[str, Any]:
 
     What trained the model (`train.…`) and the data of training stay behind.
     """
-    trained = spec.load(won.attempt.spec.read_text(encoding="utf-8"))
+    addresses = {place: url for url, place in plan.places.items()}
+    trained = remote.replaced(spec.load(won.attempt.spec.read_text(encoding="utf-8")), addresses)
     sources = [source.key for source in plan.skill.actions["train"].data_sources]
     keys = plan.skill.facts.keys
     changed = spec.differences(trained, plan.skill.template("train"))

@@ -138,8 +138,10 @@ def source_value(source: DataSource, datasets: Sequence[Dataset], studies: Studi
     return values if source.as_list else values[0]
 
 
-def _file(dataset: Dataset, name: str, studies: StudiesPaths) -> Path:
+def _file(dataset: Dataset, name: str, studies: StudiesPaths) -> Path | str:
     """The file or folder of a dataset that stands for a name of TAO's standard artifact."""
+    if dataset.url is not None:
+        return f"{dataset.url}/{dataset.images if name == 'images.tar.gz' else name}"
     if name == "images.tar.gz":
         return images_dir(dataset, studies)
     if name == "annotations.json":
@@ -152,7 +154,7 @@ def _file(dataset: Dataset, name: str, studies: StudiesPaths) -> Path:
 
 def images_dir(dataset: Dataset, studies: StudiesPaths) -> Path:
     """Where the trainer finds the images: the folder, or where the archive is unpacked."""
-    return dataset.images if dataset.images.is_dir() else studies.unpacked(dataset.images) / "images"
+    return dataset.images if dataset.archive is None else studies.unpacked(dataset.archive) / "images"
 
 
 def _data_values(action: Action, settings: Settings, data: Data, user: Mapping[str, Chosen]) -> dict[str, Chosen]:

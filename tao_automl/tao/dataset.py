@@ -6,8 +6,8 @@ import json
 import os
 import tarfile
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ from tao_automl.errors import UsageError
 
 @dataclass(frozen=True)
 class Dataset:
-    """A checked dataset. `images` is a folder or an archive; `categories` are the names by id."""
+    """A checked dataset. `images` is a folder or an archive; `categories` are the names by id.
+
+    With a `url` it lies in an object store: `folder` and `images` are relative to that, `annotations` is a copy.
+    """
 
     folder: Path
     images: Path
@@ -24,6 +27,12 @@ class Dataset:
     image_count: int
     annotation_count: int
     categories: Mapping[int, str]
+    url: str | None = None
+
+    @property
+    def archive(self) -> Path | None:
+        """The archive that has to be unpacked on this machine."""
+        return None if self.url is not None or self.images.is_dir() else self.images
 
 
 def inspect(folder: Path | str, image: str = "images.tar.gz", annotations: str = "annotations.json") -> Dataset:
@@ -37,18 +46,40 @@ def inspect(folder: Path | str, image: str = "images.tar.gz", annotations: str =
     if not folder.is_dir():
         raise UsageError(f"{folder} is no directory", tip=f"name one with {image} or images/ and {annotations}")
     images = _images(folder, image)
-    file = folder / annotations
+    found, names = _annotated(folder / annotations)
+    if images.is_dir():
+        _check_files(images, names, found.annotations)
+    else:
+        _check_archive(images)
+    return replace(found, folder=folder, images=images)
+
+
+def stored(url: str, images: str, annotations: Path, present: Collection[str] | None) -> Dataset:
+    """A dataset in an object store, checked as far as that can be done without its images.
+
+    Args:
+        images: the name of the folder or archive below `url`.
+        annotations: a copy of the file on this machine.
+        present: the names in the folder of images; None if they are not known.
+
+    Raises:
+        UsageError: as `inspect`.
+    """
+    found, names = _annotated(annotations)
+    if present is not None:
+        _refuse_missing([name for name in names if name not in present], f"{url}/{images}", annotations)
+    return replace(found, images=Path(images), url=url)
+
+
+def _annotated(file: Path) -> tuple[Dataset, Collection[str]]:
+    """What an annotation file says, and the names of its images; where those are, it does not say."""
     document = _document(file)
     entries = _list(document, "images", file)
     boxes = _list(document, "annotations", file)
     categories = _categories(_list(document, "categories", file), file)
     names = _names(entries, file)
     _check_annotations(boxes, set(categories), set(names), file)
-    if images.is_dir():
-        _check_files(images, names.values(), file)
-    else:
-        _check_archive(images)
-    return Dataset(folder, images, file, len(names), len(boxes), categories)
+    return Dataset(Path(), Path(), file, len(names), len(boxes), categories), names.values()
 
 
 def _images(folder: Path, image: str) -> Path:
@@ -138,10 +169,14 @@ def _check_files(folder: Path, names: Iterable[str], file: Path) -> None:
     with os.scandir(folder) as entries:
         present = {entry.name for entry in entries}
     missing = [name for name in names if name not in present and not (folder / name).is_file()]
+    _refuse_missing(missing, str(folder), file)
+
+
+def _refuse_missing(missing: Sequence[str], folder: str, file: Path) -> None:
     if missing:
         count = f" ({len(missing)} such images)" if len(missing) > 1 else ""
         tip = f"put the images that {file.name} names there"
-        raise UsageError(f"{folder / missing[0]} is missing{count}", tip=tip, code="data-missing")
+        raise UsageError(f"{folder}/{missing[0]} is missing{count}", tip=tip, code="data-missing")
 
 
 def _check_archive(archive: Path) -> None:
