@@ -17,8 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from tao_automl import pins, studyfile
 from tao_automl import plan as plans
-from tao_automl import studyfile
 from tao_automl.config import Settings
 from tao_automl.errors import PlatformError, StudyError
 from tao_automl.events import EventLog, Listener
@@ -57,6 +57,7 @@ def run(plan: Plan, listeners: Sequence[Listener] = (), now: Callable[[], dateti
             _unpack(plan)
             _prepare(plan, cluster, listeners, now)
             studyfile.freeze(plan.settings, plan.name, plan.paths.study_file, now())
+            pins.write(plan.pinned.values(), plan.paths.pins)
             storage = studies.open_storage(plan.storage_url, create=True)
             study = studies.create(storage, plan.name, plan.metric, plan.space, attributes=_attributes(plan))
             return _drive(plan, study, cluster, _events(plan, listeners, now), "study_started")
@@ -101,7 +102,7 @@ def plan_of(
         url = asked.get("storage") or StudiesPaths(studies_dir).storage_url
         studies.load(studies.open_storage(url, create=False), name)
     settings = studyfile.thaw(paths, studies_dir).with_values("flag", name=name, **asked)
-    return plans.known(settings, now())
+    return plans.known(settings, now(), pinned=pins.read(paths.pins))
 
 
 def request_stop(name: str, studies_dir: Path, storage_url: str | None, *, at_once: bool) -> bool:
