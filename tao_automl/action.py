@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tao_automl import launch, results
+from tao_automl import copies, launch, results
 from tao_automl import plan as plans
 from tao_automl.errors import JobError, UsageError, near
 from tao_automl.execution.cluster import Cluster, RayCluster
@@ -131,6 +131,7 @@ def run(plan: Plan, prepared: Prepared, sleep: Callable[[float], None] = time.sl
         JobError: it failed; the message has the telling line of its log.
     """
     plans.check_machine(plan)
+    copies.check(plan)
     cluster = RayCluster(dataclasses.replace(plan.room(slots=1), nodes=1))
     try:
         cluster.prepare(prepared.job, None, lambda _node, _text: None)
@@ -138,6 +139,9 @@ def run(plan: Plan, prepared: Prepared, sleep: Callable[[float], None] = time.sl
         state = _follow(cluster, prepared.job, sleep)
     finally:
         cluster.close()
+    copy = copies.of_action(plan, prepared.paths)
+    if copy is not None:
+        copy.once()
     return finish(prepared, state)
 
 

@@ -1,4 +1,4 @@
-"""A study whose data lies in a real S3 server: brought once, trained on, gone on with."""
+"""A study whose data and results lie in a real S3 server: brought once, trained on, gone on with, and sent there."""
 
 from __future__ import annotations
 
@@ -65,3 +65,30 @@ def test_a_study_whose_cache_was_cleared_goes_on_with_the_same_data(cli, s3: Buc
     _, err = said.communicate(timeout=120)
     assert said.returncode == 3
     assert f"error: {s3.url('data/train/images')} has changed since the study was started" in err
+
+
+def test_results_go_to_the_store_also_of_a_failed_trial(cli, s3: Bucket) -> None:
+    to = ("--upload", s3.url("results"), "--model", "dino", "--epochs", "2")
+    cli("run", *to, "--name", "good", "--trials", "1")
+    root = s3.folder / "results" / "good"
+    attempt = root / "trials" / "0000" / "attempt-1"
+    best = cli.json("best", "good")
+    assert (attempt / "train" / Path(best["checkpoint"]).name).read_bytes() == Path(best["checkpoint"]).read_bytes()
+    assert [event["event"] for event in events.read(root / "events.jsonl")][-1] == "study_finished"
+    links = {path.name for path in (cli.studies / "good").rglob("*") if path.is_symlink()}
+    assert links
+    sent = {path.relative_to(root) for path in root.rglob("*") if path.is_file()}
+    assert not [path for path in sent if path.name.endswith("latest.pth")]
+    assert [path for path in sent if path.name in links] == [path for path in sent if path.name == attempt_file(best)]
+    cli("action", "evaluate", "good")
+    assert list(root.glob("actions/evaluate-001/evaluate/status.json"))
+    failing = ("--trials", "1", "--max-failures", "1")
+    cli("run", *to, "--name", "bad", *failing, code=1, STANDIN_FAULT="value@1")
+    failed = s3.folder / "results" / "bad" / "trials" / "0000"
+    logs = sorted(failed.glob("attempt-*/log.txt"))
+    assert logs
+    assert logs[0].read_bytes() == (cli.studies / "bad" / logs[0].relative_to(failed.parents[1])).read_bytes()
+
+
+def attempt_file(best: dict) -> str:
+    return Path(best["checkpoint"]).name
