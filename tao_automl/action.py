@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tao_automl import copies, runs
 from tao_automl import plan as plans
-from tao_automl import runs
 from tao_automl.actionplan import Prepared
 from tao_automl.errors import JobError
 from tao_automl.execution import staging
@@ -66,6 +66,7 @@ def run(plan: Plan, prepared: Prepared, sleep: Callable[[float], None] = time.sl
         JobError: it failed; the message has the telling line of its log.
     """
     plans.check_machine(plan)
+    copies.check(plan)
     cluster = RayCluster(dataclasses.replace(plan.room(slots=1), nodes=1))
     try:
         cluster.prepare(prepared.job, None, lambda _node, _text: None)
@@ -73,7 +74,12 @@ def run(plan: Plan, prepared: Prepared, sleep: Callable[[float], None] = time.sl
         state = _follow(cluster, prepared.job, sleep)
     finally:
         cluster.close()
-    return finish(plan, prepared, state)
+    copy = copies.of_action(plan, prepared.paths)
+    try:
+        return finish(plan, prepared, state)
+    finally:
+        if copy is not None:
+            copy.once()
 
 
 def _write(plan: Plan, prepared: Prepared) -> None:

@@ -261,6 +261,7 @@ KEYS: Mapping[str, Key] = {
         Key("storage", _text, "Optuna storage (default: sqlite, studies.db in the studies folder)", metavar="URL", fixed=False),
         Key("studies_dir", _path, "Folder of the studies", Path("studies"), metavar="DIR", fixed=False),
         Key("cache_dir", _path, "Folder on each node for data of object stores (default: ~/.cache/tao-automl)", metavar="DIR", fixed=False),
+        Key("upload", _text, "Also copy results and logs to s3://BUCKET/PREFIX, while trials run and after", metavar="URL", fixed=False),
         Key("automl_policy", _one_of("on", "off", auto="on"), "off: one plain training, no search", "on", metavar="on|off"),
         Key("keep_checkpoints", _kept_checkpoints, "Trials whose best checkpoint stays: a number or 'all'", 3, metavar="N|all", fixed=False),
         Key("min_free", size_bytes, "Free room that the studies folder must have", 500 * 2**20, metavar="SIZE", fixed=False),

@@ -16,7 +16,7 @@ from tao_automl.errors import AutoMLError, ConfigError, PlatformError, UsageErro
 from tao_automl.execution import cache
 from tao_automl.plan import Plan
 from tao_automl.tao import keypath
-from tests.fakes.tiny import NOW, SKILL, coco, settings
+from tests.fakes.tiny import NOW, SKILL, coco, odvg, settings
 from tests.s3 import Bucket, Busy
 
 
@@ -206,3 +206,32 @@ def test_credentials_in_an_address_get_into_no_message(tmp_path, remote):
 
 def test_the_tiny_skill_has_no_address_of_its_own() -> None:
     assert "s3://" not in (SKILL / "references" / "spec_template_train.yaml").read_text()
+
+
+WORDS = {"skill_dir": None, "model": "grounding_dino", "set": "dataset.batch_size=1"}
+
+
+def test_data_for_models_that_are_told_what_to_find_is_looked_into_too(tmp_path, s3):
+    for split in ("train", "val"):
+        odvg(s3.folder / split)
+    made = planned(tmp_path, s3, **WORDS)
+    assert made.data.train[0].categories == {0: "cat", 1: "dog"}
+    assert keypath.get(made.launch.spec, "dataset.train_data_sources") == [
+        {
+            "image_dir": s3.url("train/images"),
+            "json_file": s3.url("train/annotations_odvg.jsonl"),
+            "label_map": s3.url("train/annotations_odvg_labelmap.json"),
+        }
+    ]
+
+
+def test_what_is_wrong_with_it_is_told_with_its_address(tmp_path, s3):
+    for split in ("train", "val"):
+        odvg(s3.folder / split)
+    labels = s3.folder / "train" / "annotations_odvg_labelmap.json"
+    labels.write_text('{"1": "cat"}')
+    assert refused(tmp_path, s3, **WORDS).message.startswith(
+        s3.url("train/annotations_odvg_labelmap.json: labels count")
+    )
+    labels.unlink()
+    assert refused(tmp_path, s3, **WORDS).message == f"{s3.url('train/annotations_odvg_labelmap.json')} is missing"

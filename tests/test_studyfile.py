@@ -56,6 +56,7 @@ EVERYTHING: dict[str, Any] = {
     "network": "host",
     "env": {"NCCL_DEBUG": "INFO", "HF_TOKEN": None},
     "cache_dir": "/scratch/cache",
+    "upload": "s3://bucket/results",
     "mount": ["/cache:/root/.cache:rw", "/weights"],
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.text import Text
 
+from tao_automl import copies
 from tao_automl import plan as plans
 from tao_automl.cli import _space, _words
 from tao_automl.cli._tables import Column, Table, facts
@@ -68,6 +69,7 @@ def _facts(plan: Plan, job: JobSpec) -> list[tuple[str, str]]:
         ("Budget", _budget(plan)),
         ("Runtime", _runtime(plan)),
         ("Keep", _kept(settings["keep_checkpoints"])),
+        *([("Upload", f"results and logs to {to}")] if (to := copies.address(plan)) else []),
     ]
 
 
