@@ -6,6 +6,7 @@ An action is a job like a training trial: a full spec, a folder of its own, a co
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tao_automl import copies, runs
 from tao_automl import plan as plans
-from tao_automl import runs
 from tao_automl.actionplan import Prepared
 from tao_automl.errors import JobError
 from tao_automl.execution import staging
@@ -65,6 +66,7 @@ def run(plan: Plan, prepared: Prepared, sleep: Callable[[float], None] = time.sl
         JobError: it failed; the message has the telling line of its log.
     """
     plans.check_machine(plan)
+    copies.check(plan)
     cluster = RayCluster(dataclasses.replace(plan.room(slots=1), nodes=1))
     try:
         cluster.prepare(prepared.job, None, lambda _node, _text: None)
@@ -72,7 +74,12 @@ def run(plan: Plan, prepared: Prepared, sleep: Callable[[float], None] = time.sl
         state = _follow(cluster, prepared.job, sleep)
     finally:
         cluster.close()
-    return finish(plan, prepared, state)
+    copy = copies.of_action(plan, prepared.paths)
+    try:
+        return finish(plan, prepared, state)
+    finally:
+        if copy is not None:
+            copy.once()
 
 
 def _write(plan: Plan, prepared: Prepared) -> None:
@@ -93,7 +100,8 @@ def finish(plan: Plan, prepared: Prepared, state: JobStatus) -> Done:
         JobError: it failed, or a file it was to make is not there.
     """
     action, paths = prepared.action, prepared.paths
-    progress = status.Progress().advance(status.read(paths.status(action.task)).lines)
+    folder = _results(prepared)
+    progress = status.Progress().advance(status.read(folder / "status.json").lines)
     epochs = keypath.get(prepared.spec, plan.skill.facts.keys.epochs, None) if action.name == "train" else None
     verdict = status.verdict(state.exit_code, progress, action.task, epochs)
     by_hand = f"log: {paths.log}; by hand: {paths.run_sh}"
@@ -113,8 +121,24 @@ def finish(plan: Plan, prepared: Prepared, state: JobStatus) -> Done:
     run = _run(plan, prepared, progress, outputs)
     runs.record(plan.paths, run)
     spent = state.ended_at_s - state.started_at_s if state.ended_at_s and state.started_at_s else None
-    metrics = {name: _number(value) for name, value in (progress.kpi or {}).items()}
+    metrics = {name: _number(value) for name, value in (progress.kpi or _scores(folder)).items()}
     return Done(prepared, metrics, run, spent)
+
+
+def _results(prepared: Prepared) -> Path:
+    """Where the container wrote its results: the folder of its task, to which the deploy image adds a word."""
+    names = (prepared.action.task, f"trt_{prepared.action.task}")
+    folders = [prepared.paths.folder / name for name in names]
+    return next((folder for folder in folders if folder.is_dir()), folders[0])
+
+
+def _scores(folder: Path) -> Mapping[str, Any]:
+    """What the deploy image writes instead of metrics in its status file."""
+    try:
+        found = json.loads((folder / "results.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _run(plan: Plan, prepared: Prepared, progress: Progress, outputs: Mapping[str, Path]) -> Run:

@@ -23,7 +23,7 @@ from tao_automl.parents import Origin, Parent
 from tao_automl.plan import CONTAINERS, Plan
 from tao_automl.results import Winner
 from tao_automl.search import study as studies
-from tao_automl.tao import keypath, spec
+from tao_automl.tao import keypath, remote, spec
 from tao_automl.tao.skill import Action
 
 
@@ -85,7 +85,7 @@ def prepare(plan: Plan, asked: Asked) -> Prepared:
     parent = parents.choose(plan.skill, action, origin)
     paths = plan.paths.next_action(action.name)
     set_values = launch.user_values(plan.skill, schema, asked.given, action.task)
-    lineage = parents.lineage(origin, parent)
+    lineage = [(name, _addressed(plan, made)) for name, made in parents.lineage(origin, parent)]
     template = dict(lineage[0][1]) if action.name == "train" else plan.skill.template(action.name)
     values = {item.path: item.value for item in plan.skill.facts.launch if schema.has(item.path)}
     if action.name != "train":
@@ -101,13 +101,21 @@ def prepare(plan: Plan, asked: Asked) -> Prepared:
     launch.check_inputs(action, full)
     _check_epochs(plan, action, parent, full)
     feed.check(plan.skill, action, full, data)
-    job = _job(dataclasses.replace(plan, data=data), action, paths, values, made.values())
+    plan = plans.reading(dataclasses.replace(plan, data=data), full)
+    full = remote.replaced(full, plan.places)
+    job = _job(plan, action, paths, values, made.values())
     job = dataclasses.replace(job, image=asked.image or job.image)
     refusals.check(plan.skill, action, job.image if plan.runtime == CONTAINERS else None, full)
     renamed = {
         key: path for key, path in made.items() if set_values.get(key) and path.name != Path(set_values[key]).name
     }
     return Prepared(action, origin.won, parent, full, job, paths, fed, renamed)
+
+
+def _addressed(plan: Plan, made: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A spec that was run, with addresses again where it has what was brought from there."""
+    found: dict[str, Any] = remote.replaced(made, {place: url for url, place in plan.places.items()})
+    return found
 
 
 def _known(plan: Plan, name: str) -> Action:

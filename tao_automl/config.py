@@ -188,8 +188,9 @@ def _list(value: Any) -> list[str]:
     return [_text(item) for item in items]
 
 
-def _paths(value: Any) -> list[Path]:
-    return [_path(item) for item in _list(value)]
+def _data(value: Any) -> list[Path | str]:
+    """Directories of this machine, or addresses in an object store."""
+    return [item if "://" in item else _path(item) for item in _list(value)]
 
 
 def _roots(value: Any) -> list[Path]:
@@ -225,8 +226,8 @@ KEYS: Mapping[str, Key] = {
         Key("model", _text, "Model to tune, as `tao-automl models` names it", metavar="MODEL"),
         Key("skill_dir", _roots, "Folder of a skill, or one that holds skills: TAO's bank", metavar="DIR", many=True, named="SKILLS"),
         Key("name", _name, "Name of the study (default: the model and the time)", metavar="NAME"),
-        Key("train_data", _paths, "COCO directory to train on: images/ or images.tar.gz, annotations.json", metavar="DIR", many=True),
-        Key("val_data", _paths, "The same, to validate on", metavar="DIR", many=True),
+        Key("train_data", _data, "COCO directory or s3:// address to train on: images/ or images.tar.gz, annotations.json", metavar="DIR", many=True),
+        Key("val_data", _data, "The same, to validate on", metavar="DIR", many=True),
         Key("num_classes", _integer(1), "Classes of the model (default: highest category id + 1)", metavar="N"),
         Key("trials", _integer(1), "Trials in all", 10, metavar="N", fixed=False),
         Key("time", seconds, "Time in which trials may run, such as 8h", metavar="TIME", fixed=False),
@@ -259,6 +260,8 @@ KEYS: Mapping[str, Key] = {
         Key("mount", _mounts, "Folder or file that containers also see: HOST[:CONTAINER[:rw]]", metavar="PATHS", many=True, fixed=False),
         Key("storage", _text, "Optuna storage (default: sqlite, studies.db in the studies folder)", metavar="URL", fixed=False),
         Key("studies_dir", _path, "Folder of the studies", Path("studies"), metavar="DIR", fixed=False),
+        Key("cache_dir", _path, "Folder on each node for data of object stores (default: ~/.cache/tao-automl)", metavar="DIR", fixed=False),
+        Key("upload", _text, "Also copy results and logs to s3://BUCKET/PREFIX, while trials run and after", metavar="URL", fixed=False),
         Key("automl_policy", _one_of("on", "off", auto="on"), "off: one plain training, no search", "on", metavar="on|off"),
         Key("keep_checkpoints", _kept_checkpoints, "Trials whose best checkpoint stays: a number or 'all'", 3, metavar="N|all", fixed=False),
         Key("min_free", size_bytes, "Free room that the studies folder must have", 500 * 2**20, metavar="SIZE", fixed=False),

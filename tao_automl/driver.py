@@ -17,8 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from tao_automl import copies, pins, studyfile
 from tao_automl import plan as plans
-from tao_automl import studyfile
 from tao_automl.config import Settings
 from tao_automl.errors import PlatformError, StudyError
 from tao_automl.events import EventLog, Listener
@@ -40,7 +40,12 @@ def prepare(settings: Settings, now: datetime) -> Plan:
             has been made or changed then.
     """
     _check_room(settings)
-    return plans.prepare(settings, now, _refuse_existing)
+
+    def check(plan: Plan) -> None:
+        _refuse_existing(plan)
+        copies.check(plan)
+
+    return plans.prepare(settings, now, check)
 
 
 def run(plan: Plan, listeners: Sequence[Listener] = (), now: Callable[[], datetime] = datetime.now) -> Outcome:
@@ -57,6 +62,7 @@ def run(plan: Plan, listeners: Sequence[Listener] = (), now: Callable[[], dateti
             _unpack(plan)
             _prepare(plan, cluster, listeners, now)
             studyfile.freeze(plan.settings, plan.name, plan.paths.study_file, now())
+            pins.write(plan.pinned.values(), plan.paths.pins)
             storage = studies.open_storage(plan.storage_url, create=True)
             study = studies.create(storage, plan.name, plan.metric, plan.space, attributes=_attributes(plan))
             return _drive(plan, study, cluster, _events(plan, listeners, now), "study_started")
@@ -79,6 +85,7 @@ def resume(
     """
     plan = plan_of(name, studies_dir, changes, now)
     plans.check_machine(plan)
+    copies.check(plan)
     _check_room(plan.settings)
     with StudyLock(plan.paths.lock, name):
         study = studies.load(studies.open_storage(plan.storage_url, create=False), name)
@@ -101,7 +108,7 @@ def plan_of(
         url = asked.get("storage") or StudiesPaths(studies_dir).storage_url
         studies.load(studies.open_storage(url, create=False), name)
     settings = studyfile.thaw(paths, studies_dir).with_values("flag", name=name, **asked)
-    return plans.known(settings, now())
+    return plans.known(settings, now(), pinned=pins.read(paths.pins))
 
 
 def request_stop(name: str, studies_dir: Path, storage_url: str | None, *, at_once: bool) -> bool:
@@ -127,7 +134,7 @@ def _drive(plan: Plan, study: studies.Study, cluster: Cluster, events: EventLog,
     )
     tuner = Tuner(plan, study, cluster, events)
     try:
-        with _interrupts(tuner):
+        with _uploaded(plan, events), _interrupts(tuner):
             return tuner.run()
     except (OSError, StudyError) as error:
         if not _is_full(error):
@@ -137,6 +144,21 @@ def _drive(plan: Plan, study: studies.Study, cluster: Cluster, events: EventLog,
             tip=f"make room; what runs goes on, and tao-automl resume {plan.name} attaches to it",
             code="disk-full",
         ) from None
+
+
+@contextmanager
+def _uploaded(plan: Plan, events: EventLog) -> Iterator[None]:
+    """The study's folder has a copy in a store, where one is asked for.
+
+    Raises:
+        AutoMLError: the store does not take it at the start, or not all of it at the end.
+    """
+    copy = copies.of_study(plan)
+    if copy is None:
+        yield
+        return
+    with copy.going_on(lambda text: events.emit("upload_failed", detail=text)):
+        yield
 
 
 def _is_full(error: OSError | StudyError) -> bool:

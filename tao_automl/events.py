@@ -1,13 +1,14 @@
 """What happened in a study, one JSON object a line, appended and never rewritten.
 
 Kinds: preparing, study_started, study_resumed, trial_started, trial_attached, trial_waiting, epoch,
-trial_stopping, trial_retried, gpu_quarantined, orphan_stopped, trial_finished, new_best, study_finished. The log
-is for people and programs that watch; no decision is ever read from it.
+trial_stopping, trial_retried, gpu_quarantined, orphan_stopped, upload_failed, trial_finished, new_best,
+study_finished. The log is for people and programs that watch; no decision is ever read from it.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ class EventLog:
         self._study = study
         self._now = now
         self._listeners: list[Listener] = []
+        self._lock = threading.Lock()  # an upload tells its own
 
     def listen(self, listener: Listener) -> None:
         self._listeners.append(listener)
@@ -38,11 +40,12 @@ class EventLog:
             "study": self._study,
         }
         event.update({name: value for name, value in fields.items() if value is not None})
-        if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(event, allow_nan=False) + "\n")
-        for listener in self._listeners:
-            listener(event)
+        with self._lock:
+            if self._path is not None:
+                with self._path.open("a", encoding="utf-8") as stream:
+                    stream.write(json.dumps(event, allow_nan=False) + "\n")
+            for listener in self._listeners:
+                listener(event)
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -117,7 +117,7 @@ class _Filler:
         return {part: path for part, path in found.items() if path is not None}
 
     def _path(self, source: DataSource, part: str, name: str, item: Dataset) -> str | None:
-        there = name.endswith(ARCHIVES) or (item.folder / name).exists()
+        there = name.endswith(ARCHIVES) or (item.url is None and (item.folder / name).exists())
         if not there and name.endswith(CLASS_NAMES) and item.categories and min(item.categories) > 0:
             path = self.place.folder / name
             self.written[path] = class_names(item.categories)

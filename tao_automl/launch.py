@@ -74,6 +74,8 @@ def training(skill: Skill, settings: Settings, data: Data, with_data: bool = Tru
     launched = spec.build(template, {path: item.value for path, item in chosen.items()}, {})
     chosen.update(_intervals(facts, launched, epochs(skill, launched)))
     launched = spec.build(template, {path: item.value for path, item in chosen.items()}, {})
+    if with_data:
+        check_inputs(action, launched)
     fit.check(facts, launched, data, devices(facts, launched))
     return Launch(launched, chosen)
 
@@ -132,13 +134,16 @@ def source_value(source: DataSource, datasets: Sequence[Dataset], studies: Studi
     return values if source.as_list else values[0]
 
 
-def file_of(dataset: Dataset, name: str, studies: StudiesPaths) -> Path:
-    """The file or folder of a dataset that stands for a name of TAO's standard artifact.
+def file_of(dataset: Dataset, name: str, studies: StudiesPaths) -> Path | str:
+    """The file or folder of a dataset that stands for a name of TAO's standard artifact, or its address.
 
     Raises:
         UsageError: the dataset has no such file.
     """
-    if dataset.images.name in (name, name.split(".", 1)[0]):
+    is_images = dataset.images.name in (name, name.split(".", 1)[0])
+    if dataset.url is not None:
+        return f"{dataset.url}/{dataset.images if is_images else name}"
+    if is_images:
         return images_dir(dataset, studies)
     unpacked = dataset.folder / name.split(".", 1)[0]
     path = unpacked if name.endswith(ARCHIVES) and unpacked.is_dir() else dataset.folder / name

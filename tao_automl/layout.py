@@ -4,6 +4,7 @@
 studies/studies.db                                Optuna's storage
 studies/data/                                     data made or unpacked here, shared by the studies
 studies/<study>/study.yaml events.jsonl lock      what was asked, what happened, who drives it
+                pins.json                         which content of an object store it reads
                 trials/0008/attempt-1/            one training run: spec, job, log, status, checkpoints
                 actions/export-001/               one downstream action, same shape
                 best/                             spec, checkpoint link, metrics of the winner
@@ -37,6 +38,12 @@ def skills_dir() -> Path:
 def configs_dir() -> Path:
     """Platforms and the JSON Schemas of the files users write."""
     return _shipped("configs")
+
+
+def cache_dir(named: Path | None) -> Path:
+    """What a node keeps of object stores: the named folder, else one of the user's, outside all studies."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return named or (Path(home) if home else Path.home() / ".cache") / "tao-automl"
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,10 @@ class StudyPaths:
     @property
     def lock(self) -> Path:
         return self.folder / "lock"
+
+    @property
+    def pins(self) -> Path:
+        return self.folder / "pins.json"
 
     @property
     def best(self) -> Path:
@@ -159,9 +170,9 @@ class StudiesPaths:
     def storage_url(self) -> str:
         return f"sqlite:///{self.database}"
 
-    @property
-    def sample_data(self) -> Path:
-        return self.folder / "data" / "shapes"
+    def sample_data(self, form: str | None = None) -> Path:
+        """The stand-in's own data, in the form that a model takes."""
+        return self.folder / "data" / ("shapes-odvg" if form == "odvg" else "shapes")
 
     def study(self, name: str) -> StudyPaths:
         return StudyPaths(self.folder / name)

@@ -11,32 +11,29 @@ import dataclasses
 import os
 import re
 import shlex
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tao_automl import capacity, launch, mounts
+from tao_automl import capacity, launch, mounts, studydata
 from tao_automl.capacity import Need
 from tao_automl.config import Settings
-from tao_automl.errors import AutoMLError, SkillError, UsageError
+from tao_automl.errors import SkillError, UsageError
 from tao_automl.execution import runtimes
 from tao_automl.execution.cluster import Room
-from tao_automl.execution.job import JobSpec, Mount, run_sh
-from tao_automl.execution.runtimes import standin
+from tao_automl.execution.job import JobSpec, Mount, Staged, run_sh
 from tao_automl.launch import Launch
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths, skills_dir
 from tao_automl.search import algorithms
 from tao_automl.search.overrides import Overrides
 from tao_automl.search.overrides import read as read_overrides
 from tao_automl.search.space import Limits, SearchSpace
-from tao_automl.tao import dataset, keypath, skill, sources
+from tao_automl.tao import keypath, remote, skill
 from tao_automl.tao import spec as spec_file
 from tao_automl.tao.bank import Bank
-from tao_automl.tao.dataset import Data, Dataset
+from tao_automl.tao.dataset import Data
 from tao_automl.tao.metric import Metric
 from tao_automl.tao.skill import Action, Skill
 from tao_automl.tao.template import dumps_json, dumps_toml
@@ -61,6 +58,7 @@ class Plan:
     epochs: int
     runtime: str
     embedded: bool = False  # nobody named data: the stand-in trains on its sample data
+    pinned: Mapping[str, Staged] = field(default_factory=dict)  # what is read from an object store, by address
     gpus_here: int | None = None  # of this machine; None if no trial needs one or a cluster is named
 
     @property
@@ -131,6 +129,11 @@ class Plan:
         )
 
     @property
+    def places(self) -> dict[str, str]:
+        """Where a job finds what is read from an object store, by address."""
+        return {url: item.path for url, item in self.pinned.items()}
+
+    @property
     def need(self) -> Need:
         return Need(self.gpus, self.nodes, self.runtime == CONTAINERS)
 
@@ -170,8 +173,15 @@ def prepare(settings: Settings, now: datetime, check: Callable[[Plan], None] = l
     return known(settings, now, checked)
 
 
-def known(settings: Settings, now: datetime, check: Callable[[Plan], None] = lambda _plan: None) -> Plan:
+def known(
+    settings: Settings,
+    now: datetime,
+    check: Callable[[Plan], None] = lambda _plan: None,
+    pinned: Iterable[Staged] = (),
+) -> Plan:
     """What `prepare` returns, without a look at the machine: enough to show a study, not to run it.
+
+    `pinned`: what a study that exists reads from an object store.
 
     Raises:
         AutoMLError: as `prepare`.
@@ -192,13 +202,24 @@ def known(settings: Settings, now: datetime, check: Callable[[Plan], None] = lam
         )
     runtime = _runtime(settings, embedded)
     algorithms.check(settings["algorithm"], settings["pruner"])
-    with _sample_data(settings, chosen) if embedded else nullcontext(_data(settings, chosen)) as data:
+    pins = studydata.pins_of(settings, pinned)
+    with studydata.opened(settings, chosen, pins, embedded=embedded) as data:
         plan = dataclasses.replace(_plan(settings, chosen, data, runtime, now), embedded=embedded)
+        plan = dataclasses.replace(plan, pinned=pins.of([plan.launch.spec, _choices(plan)]))
         capacity.check_shares(plan.need, settings)
         if plan.gpus and settings["address"] is None:
             plan = dataclasses.replace(plan, gpus_here=capacity.gpus_here(settings))
         check(plan)
     return plan
+
+
+def reading(plan: Plan, tree: Mapping[str, Any]) -> Plan:
+    """The plan with what a spec reads from an object store, and nothing else of it.
+
+    Raises:
+        AutoMLError: there is nothing at an address, or the store cannot be asked.
+    """
+    return dataclasses.replace(plan, pinned=studydata.pins_of(plan.settings, plan.pinned.values()).of(tree))
 
 
 def check_machine(plan: Plan) -> None:
@@ -219,7 +240,6 @@ def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: date
     launched = launch.training(chosen, settings, data)
     metric = launch.metric_of(chosen, settings)
     launch.check_metric(chosen, metric, launched.spec)
-    launch.check_inputs(chosen.actions["train"], launched.spec)
     epochs = launch.epochs(chosen, launched.spec)
     return Plan(
         settings=settings,
@@ -266,7 +286,9 @@ def space(chosen: Skill, launched: Launch, settings: Settings, epochs: int, samp
 def trial_spec(plan: Plan, values: Mapping[str, Any], paths: AttemptPaths) -> dict[str, Any]:
     """The full spec of one attempt: template, what was launched over it, the proposed config, the folder."""
     own = {plan.skill.facts.keys.results_dir: str(paths.folder)}
-    return spec_file.build(plan.launch.spec, {}, {**values, **own})
+    full = spec_file.build(plan.launch.spec, {}, {**values, **own})
+    found: dict[str, Any] = remote.replaced(full, plan.places)
+    return found
 
 
 def first_spec(plan: Plan) -> dict[str, Any]:
@@ -287,9 +309,13 @@ def is_trial_job(identity: str, name: str) -> bool:
 def trial_job(plan: Plan, number: int, attempt: int) -> JobSpec:
     """The job of one attempt of one trial."""
     paths, action = plan.paths.attempt(number, attempt), plan.skill.actions["train"]
-    searched = {item["path"]: item.get("choices") for item in plan.space.as_dict()["searched"]}
-    made = job(plan, job_id(plan.name, number, attempt), action, paths, {**plan.launch.overrides, **searched})
+    made = job(plan, job_id(plan.name, number, attempt), action, paths, {**plan.launch.overrides, **_choices(plan)})
     return dataclasses.replace(made, trial=number, attempt=attempt, nodes=plan.nodes)
+
+
+def _choices(plan: Plan) -> dict[str, Any]:
+    """What a search may choose from, by key path."""
+    return {item["path"]: item.get("choices") for item in plan.space.as_dict()["searched"]}
 
 
 def job(plan: Plan, identity: str, action: Action, paths: AttemptPaths, values: Mapping[str, Any]) -> JobSpec:
@@ -312,6 +338,7 @@ def job(plan: Plan, identity: str, action: Action, paths: AttemptPaths, values: 
         runtime=plan.runtime,
         study=plan.identity,
         mounts=_mounts(plan, paths, values) if plan.runtime == CONTAINERS else (),
+        staged=tuple(plan.pinned.values()),
         env={name: value for name, value in variables.items() if value is not None},
         secrets=tuple(sorted(name for name, value in variables.items() if value is None)),
         gpus=plan.gpus,
@@ -334,6 +361,7 @@ def _mounts(plan: Plan, paths: AttemptPaths, values: Mapping[str, Any]) -> tuple
     archives = [item for item in plan.data.all if item.archive is not None]
     unpacked = [launch.images_dir(item, plan.studies) for item in archives]
     extra = [mount for folder in unpacked for mount in mounts.same_path(folder, "--studies-dir")]
+    extra += [Mount(path, path) for path in plan.places.values()]
     return mounts.mounts(values, paths.folder, [*extra, *mounts.named(plan.settings["mount"])])
 
 
@@ -368,28 +396,3 @@ def _runtime(settings: Settings, embedded: bool) -> str:
         )
     runtimes.by_name(settings["runtime"])
     return str(settings["runtime"])
-
-
-def _data(settings: Settings, chosen: Skill) -> Data:
-    return Data(
-        _read(chosen, "train_datasets", settings["train_data"]), _read(chosen, "eval_dataset", settings["val_data"])
-    )
-
-
-def _read(chosen: Skill, source: str, folders: Iterable[Path]) -> tuple[Dataset, ...]:
-    """Datasets in the form in which training takes them."""
-    files = sources.files(chosen.actions["train"], source)
-    return tuple(dataset.read(folder, files, chosen.facts.data) for folder in folders)
-
-
-@contextmanager
-def _sample_data(settings: Settings, chosen: Skill) -> Iterator[Data]:
-    """The stand-in's own data, made if it is not there, and removed again if what it was made for is refused."""
-    folder = StudiesPaths(settings["studies_dir"]).sample_data
-    made = standin.sample_data(folder)
-    try:
-        yield Data(_read(chosen, "train_datasets", [folder / "train"]), _read(chosen, "eval_dataset", [folder / "val"]))
-    except AutoMLError:
-        for path in made:
-            shutil.rmtree(path) if path == folder else path.rmdir()
-        raise

@@ -1,9 +1,10 @@
-"""What tests anywhere may ask for: a Docker engine."""
+"""What tests anywhere may ask for: a Docker engine, an S3 server."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.engine import Engine
+    from tests.s3 import Bucket, Server
 
 
 hypothesis.settings.register_profile("calm", deadline=None)  # timing is measured in benchmarks/, not asserted
@@ -53,6 +55,31 @@ def engine() -> Iterator[Engine]:
     left = [(container.name, container.state) for container in found.containers()]
     found.close()
     assert left == [], "containers were left on the engine"
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One S3 server for the whole run; tests take buckets of their own."""
+    from tests.s3 import serving
+
+    with serving(tmp_path_factory.mktemp("s3") / "buckets") as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """A bucket of its own behind a proxy, which the AWS settings of this process name."""
+    from tests.s3 import Bucket, Proxy, environment
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    proxy = Proxy(s3_server.port)
+    for name, value in environment(proxy.port).items():
+        monkeypatch.setenv(name, value)
+    folder = s3_server.folder / f"b{uuid.uuid4().hex[:12]}"
+    folder.mkdir()
+    yield Bucket(folder, proxy)
+    proxy.close()
 
 
 @pytest.fixture

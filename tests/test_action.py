@@ -14,7 +14,7 @@ import pytest
 from tao_automl import action, actionplan, driver
 from tao_automl.actionplan import Asked, Prepared
 from tao_automl.errors import JobError, UsageError
-from tao_automl.execution.job import JobStatus, Phase
+from tao_automl.execution.job import JobSpec, JobStatus, Phase
 from tao_automl.plan import Plan
 from tao_automl.tao import keypath, spec
 from tests.fakes import finished
@@ -388,6 +388,29 @@ def test_the_newest_checkpoint_is_taken_only_if_asked_for(plan: Plan) -> None:
 def test_what_to_start_from_is_said_once(plan: Plan) -> None:
     with pytest.raises(UsageError, match="--checkpoint and --after exclude each other"):
         prepare(plan, "export", "latest", after="export")
+
+
+@pytest.mark.parametrize("text", ['{"AP": 0.25, "AP50": 0.5}', None, "[1]", "{"])
+def test_what_the_deploy_container_writes_is_found(runs, own: Plan, text: str | None) -> None:
+    runs(OneJob(finished.makes))
+    for name in ("export", "gen_trt_engine"):
+        action.run(own, prepare(own, name))
+
+    def scores(job: JobSpec) -> int:
+        folder = job.folder / "trt_evaluate"
+        folder.mkdir()
+        (folder / "status.json").write_text(
+            '{"status": "STARTED", "message": "Starting dino trt_evaluate."}\n'
+            '{"status": "SUCCESS", "message": "Trt_evaluate finished successfully."}\n'
+        )
+        if text is not None:
+            (folder / "results.json").write_text(text)
+        return 0
+
+    runs(OneJob(scores))
+    done = action.run(own, prepare(own, "deploy_evaluate"))
+    assert done.metrics == ({"AP": 0.25, "AP50": 0.5} if text and "AP" in text else {})
+    assert at(done.prepared, "dataset.batch_size") == 1
 
 
 # New files

@@ -447,3 +447,25 @@ def test_epochs_and_devices_are_no_part_of_a_search(tmp_path):
     assert {entry.path: entry.why for entry in made.space.kept} == {
         "train.num_epochs": "it must be the same in every trial: --epochs sets it"
     }
+
+
+def test_the_embedded_trainer_makes_data_in_the_form_that_a_model_takes(tmp_path):
+    unnamed = dict.fromkeys(("skill_dir", "train_data", "val_data", "runtime"))
+    made = plans.prepare(settings(tmp_path, **unnamed, model="grounding_dino"), NOW)
+    assert made.embedded
+    (train,), (val,) = made.data.train, made.data.val
+    assert [item.annotations.name for item in (train, val)] == ["annotations_odvg.jsonl", "annotations.json"]
+    assert keypath.get(made.launch.spec, "dataset.eval_class_ids") == sorted(val.categories)
+    assert min(val.categories) == 0
+
+
+def test_training_needs_every_input_of_the_skill(tmp_path):
+    dino = {
+        "skill_dir": None,
+        "model": "dino",
+        "val_data": None,
+        "set": "dataset.val_data_sources[0].json_file=/a.json",
+    }
+    with pytest.raises(UsageError, match=r"train needs dataset\.val_data_sources\[0\]\.image_dir") as raised:
+        plan(tmp_path, **dino)
+    assert raised.value.code == "input-missing"

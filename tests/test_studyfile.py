@@ -55,6 +55,8 @@ EVERYTHING: dict[str, Any] = {
     "shm_size": "8 GiB",
     "network": "host",
     "env": {"NCCL_DEBUG": "INFO", "HF_TOKEN": None},
+    "cache_dir": "/scratch/cache",
+    "upload": "s3://bucket/results",
     "mount": ["/cache:/root/.cache:rw", "/weights"],
 }
 

@@ -70,7 +70,7 @@ class Board:
             self._waits[event["trial"]] = event["detail"]
         elif kind == "trial_retried":
             self._retried[event["trial"]] = event["reason"]
-        elif kind in ("preparing", "gpu_quarantined", "orphan_stopped"):
+        elif kind in ("preparing", "gpu_quarantined", "orphan_stopped", "upload_failed"):
             self.notice = sentence(event)
 
     def rows(self, now: datetime) -> list[Row]:
@@ -247,6 +247,7 @@ def sentence(event: Event) -> str:
         "trial_lost": f"trial {trial} was lost with its machine; it is started again",
         "trial_waiting": f"trial {trial} waits: {event.get('detail')}",
         "study_stopping": str(event.get("reason")),
+        "upload_failed": f"not uploaded for now: {event.get('detail')}",
         "preparing": f"{_place(event)}{event.get('detail')}",
         "gpu_quarantined": f"{_place(event)}GPU {_ids(event)} is used no more: {event.get('reason')}",
         "orphan_stopped": f"{_place(event)}{event.get('job')} was stopped: no trial of the study knows it",

@@ -25,7 +25,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "GPUs and nodes": ("gpus", "nodes", "node_gpus", "share_gpus"),
     "Jobs": ("image", "image_policy", "shm_size", "network", "env", "mount"),
     "Clocks": ("trial_timeout", "hang_timeout", "node_grace"),
-    "Disk": ("keep_checkpoints", "min_free"),
+    "Disk and S3": ("keep_checkpoints", "min_free", "cache_dir", "upload"),
 }
 PLACES = ("studies_dir", "storage")
 CHANGEABLE = tuple(key.name for key in KEYS.values() if not key.fixed)

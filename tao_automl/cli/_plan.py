@@ -9,12 +9,14 @@ from typing import Any
 
 from rich.text import Text
 
+from tao_automl import copies
 from tao_automl import plan as plans
 from tao_automl.cli import _space, _words
 from tao_automl.cli._tables import Column, Table, facts
 from tao_automl.config import KEYS
 from tao_automl.execution import runtimes
 from tao_automl.execution.job import JobSpec, Mount
+from tao_automl.layout import cache_dir
 from tao_automl.plan import Plan
 from tao_automl.studyfile import shown_value
 from tao_automl.tao import spec
@@ -60,22 +62,29 @@ def _facts(plan: Plan, job: JobSpec) -> list[tuple[str, str]]:
         ("Study", f"{plan.name} (new)"),
         ("Model", f"{plan.skill.model}, {job.image}"),
         ("Data", "\n".join(_data(plan)) or "named by --set"),
+        *([("Brings", _brought(plan))] if plan.pinned else []),
         ("Goal", f"{metric.direction.value} {metric.name}"),
         ("Search", f"{search}; trial 0 is the model's defaults" if searched else "none: one plain training"),
         ("Pruner", settings["pruner"] if searched else "none"),
         ("Budget", _budget(plan)),
         ("Runtime", _runtime(plan)),
         ("Keep", _kept(settings["keep_checkpoints"])),
+        *([("Upload", f"results and logs to {to}")] if (to := copies.address(plan)) else []),
     ]
 
 
 def _data(plan: Plan) -> list[str]:
     return [
-        f"{name} {_words.path(item.folder)}: {item.image_count} images, {item.annotation_count} boxes, "
+        f"{name} {item.url or _words.path(item.folder)}: {item.image_count} images, {item.annotation_count} boxes, "
         f"{_words.count(len(item.categories), 'category').replace('categorys', 'categories')}"
         for name, split in (("train", plan.data.train), ("val", plan.data.val))
         for item in split
     ]
+
+
+def _brought(plan: Plan) -> str:
+    size_bytes = sum(item.size_bytes for item in plan.pinned.values())
+    return f"{_words.size(size_bytes)} of S3 to each node, into {_words.path(cache_dir(plan.settings['cache_dir']))}"
 
 
 def _budget(plan: Plan) -> str:
@@ -189,7 +198,7 @@ def space_document(model: str, space: Mapping[str, Any]) -> dict[str, Any]:
 
 def _dataset(item: Dataset) -> dict[str, Any]:
     return {
-        "folder": str(item.folder),
+        "folder": item.url or str(item.folder),
         "images": item.image_count,
         "annotations": item.annotation_count,
         "categories": {str(number): name for number, name in item.categories.items()},

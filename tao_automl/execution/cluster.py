@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tao_automl.errors import PlatformError
-from tao_automl.execution import runtimes, watcher
+from tao_automl.execution import watcher
 from tao_automl.execution.grid import Grid, Node, Place
 from tao_automl.execution.job import JobSpec, JobStatus, Mount, Phase
 from tao_automl.execution.seat import Needs, Seat
@@ -156,7 +156,7 @@ class RayCluster:
         """
         nodes = [node for node in self._ray.nodes() if _holds(node, self._room)]
         if self._room.address is None:
-            runtimes.by_name(job.runtime).prepare(job, lambda text: say(nodes[0].host, text))
+            watcher.get_ready(job, lambda text: say(nodes[0].host, text))
             return
         seen = str(token) if token else None
         for node, item in self._ray.stream_each(nodes, watcher.prepare, job.to_json(), seen):

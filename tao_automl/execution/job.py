@@ -22,6 +22,22 @@ class Mount:
 
 
 @dataclass(frozen=True)
+class Staged:
+    """What a node brings from an object store before a job starts, and where a job finds it.
+
+    `digest` says which content: it stands for keys, sizes and etags of all objects. The folder of `path` is named
+    after it, so that a path never means another content. `kind` is file, folder or archive; an archive is a folder
+    of images by then.
+    """
+
+    url: str
+    kind: str
+    digest: str
+    size_bytes: int
+    path: str
+
+
+@dataclass(frozen=True)
 class JobSpec:
     """What to run and with what. `id` is the idempotency key: submitting it again attaches.
 
@@ -32,7 +48,8 @@ class JobSpec:
     names of variables whose values come with the submission (`Site.secrets`) and are written nowhere.
 
     `gpus` counts whole devices, or is a share of one below 1. With `nodes` above 1 there is one such job on each
-    of so many nodes. `avoid` names what it must not get, if there is anything else: `host` or `host/gpu`.
+    of so many nodes. `staged` is brought to a node before the job starts there. `avoid` names what it must not get,
+    if there is anything else: `host` or `host/gpu`.
     """
 
     id: str
@@ -45,6 +62,7 @@ class JobSpec:
     trial: int | None = None
     attempt: int | None = None
     mounts: tuple[Mount, ...] = ()
+    staged: tuple[Staged, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     gpus: float = 0
@@ -69,6 +87,7 @@ class JobSpec:
         values: dict[str, Any] = json.loads(text)
         values["command"] = tuple(values["command"])
         values["mounts"] = tuple(Mount(**mount) for mount in values["mounts"])
+        values["staged"] = tuple(Staged(**item) for item in values["staged"])
         values["secrets"], values["avoid"] = tuple(values["secrets"]), tuple(values["avoid"])
         values["folder"] = Path(values["folder"])
         return cls(**values)

@@ -10,13 +10,14 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Queue
 
 from tao_automl.errors import AutoMLError, PlatformError
-from tao_automl.execution import runtimes
+from tao_automl.execution import cache, runtimes
+from tao_automl.execution.cache import Stager
 from tao_automl.execution.grid import Node, node_id
 from tao_automl.execution.job import JobSpec, JobStatus, Phase, Site
 
@@ -47,6 +48,7 @@ class Watcher:
         self._site = Site()
         self._last: JobStatus | None = None
         self._looked_s = 0.0
+        self._stager = Stager()
 
     def where(self) -> str:
         """The id of this node."""
@@ -75,12 +77,24 @@ class Watcher:
         if last is not None and last.phase is not Phase.PENDING:
             status = runtime.poll(job)
             gone = status.phase is Phase.UNKNOWN
-            return JobStatus(job.id, Phase.EXITED, started_at_s=last.started_at_s) if gone else status
+            lost = JobStatus(job.id, Phase.EXITED, started_at_s=last.started_at_s, error=last.error)
+            return lost if gone else status
         now_s = time.monotonic()
         if last is None or now_s - self._looked_s >= WAITING_S:
             self._looked_s = now_s
-            return runtime.attach_or_start(job, self._site)
+            return self._not_ready(job) or runtime.attach_or_start(job, self._site)
         return last
+
+    def _not_ready(self, job: JobSpec) -> JobStatus | None:
+        """A node that has come since the study was prepared, or whose cache was cleared, has to bring what it lacks."""
+        if not cache.missing(job.staged) or runtimes.by_name(job.runtime).poll(job).phase is not Phase.UNKNOWN:
+            return None
+        here = socket.gethostname()
+        try:
+            waits = self._stager.waits(job)
+        except AutoMLError as error:
+            return JobStatus(job.id, Phase.EXITED, node=here, error=error.message)
+        return JobStatus(job.id, Phase.PENDING, node=here, waits=waits) if waits else None
 
     def stop(self, grace_s: float) -> None:
         if self._job is not None:
@@ -153,7 +167,7 @@ def prepare(job: str, token: str | None) -> Iterator[str | Problem]:
 
     def work() -> None:
         try:
-            runtimes.by_name(spec.runtime).prepare(spec, said.put)
+            get_ready(spec, said.put)
         except AutoMLError as error:
             said.put((error.message, error.tip))
         finally:
@@ -164,10 +178,22 @@ def prepare(job: str, token: str | None) -> Iterator[str | Problem]:
         yield item
 
 
+def get_ready(job: JobSpec, say: Callable[[str], None]) -> None:
+    """Everything that can be done on this node before a job like this one starts.
+
+    Raises:
+        AutoMLError: it cannot be done.
+    """
+    runtimes.by_name(job.runtime).prepare(job, say)
+    for item in job.staged:
+        cache.stage(item, say)
+
+
 def missing(job: JobSpec, token: str | None) -> Iterator[Problem]:
     """What a job needs and this node does not see."""
+    brought = {item.path for item in job.staged}
     for mount in job.mounts:
-        if not Path(mount.host).exists():
+        if mount.host not in brought and not Path(mount.host).exists():
             tip = "mount the same file system at the same path on every node, or leave this node out of the cluster"
             yield (f"{THIS_NODE} does not see {mount.host}", tip)
             return

@@ -70,13 +70,13 @@ class MaskHead:
     def learn(self, targets: Floats, category: Ints, rate: float) -> None:
         """One step down the slope of the mean cross entropy, for each class that has targets."""
         for number in np.unique(category):
-            miss = targets[category == number].mean(axis=0) - 1 / (1 + np.exp(-self.logits[number]))
+            miss = targets[category == number].mean(axis=0) - _share(self.logits[number])
             self.logits[number] += rate * miss
 
     def paste(self, found: Detections, sizes: Floats, side: int) -> Bools:
         """The masks of detections, (detections, side, side), on images stretched to a square."""
         masks = np.zeros((len(found.score), side, side), dtype=bool)
-        shares = 1 / (1 + np.exp(-self.logits))
+        shares = _share(self.logits)
         for row, (box, category) in enumerate(zip(found.box, found.category, strict=True)):
             scale = side / sizes[found.image[row]]
             left, top = (int(value) for value in np.floor(box[:2] * scale).clip(0, side - 1))
@@ -86,3 +86,9 @@ class MaskHead:
             inside = np.asarray(patch.resize(size, Image.Resampling.BILINEAR)) > 0.5
             masks[row, top : top + size[1], left : left + size[0]] = inside[: side - top, : side - left]
         return masks
+
+
+def _share(logits: Array) -> Array:
+    """Logits as shares, 0 to 1; what is beyond float32 counts as sure."""
+    shares: Array = 1 / (1 + np.exp(-np.clip(logits, -80.0, 80.0)))
+    return shares

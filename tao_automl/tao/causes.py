@@ -56,6 +56,8 @@ def _gib(pattern: str, line: str) -> list[float]:
 
 
 R, X = FailureReason, Reaction
+STORE_AWAY = r"S3 endpoint \S.* does not answer for s3://|the connection to s3://\S.* is cut again"  # our own words
+STORE_REFUSES = r"(?:no (?:bucket '.*' for )?|credentials for |refused for )s3://|s3://.* (?:has changed|is denied)"
 TABLE: tuple[Row, ...] = (
     Row(
         R.NUM_CLASSES,
@@ -355,13 +357,13 @@ TABLE: tuple[Row, ...] = (
     Row(
         R.NETWORK,
         X.RETRY,
-        (r"\bSlowDown\b", r"(?:timeout on|not connect to the) endpoint URL", r"Max retries exceeded with url"),
+        (r"\bSlowDown\b|Max retries exceeded with url", r"(?:timeout on|not connect to the) endpoint URL", STORE_AWAY),
         "The network or the object store failed while data was fetched: check it, then resume.",
     ),
     Row(
         R.STORAGE,
         X.ABORT,
-        (r"\b(?:NoSuchKey|NoSuchBucket|AccessDenied|SignatureDoesNotMatch|ExpiredToken)\b",),
+        (r"\b(?:NoSuchKey|NoSuchBucket|AccessDenied|SignatureDoesNotMatch|ExpiredToken)\b", STORE_REFUSES),
         "The object store refused: check bucket, key and credentials.",
     ),
     Row(

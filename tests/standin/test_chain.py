@@ -135,3 +135,11 @@ def test_captions_may_lie_in_a_file_and_must_be_somewhere(trainer_of: Callable[[
     none = {"image_dir": str(val / "images")}
     assert trainer.inside("inference", inference__checkpoint=best, dataset__infer_data_sources=none) == 1
     assert "'captions' field needs to be passed" in lines(trainer.folder / "inference")[-1]["message"]
+
+
+def test_a_training_that_diverges_leaves_epochs_without_a_score(trainer_of: Callable[[str], Trainer]) -> None:
+    trainer = trainer_of("mask_grounding_dino")
+    rates = {"lr": 1e6, "lr_backbone": 1e6}
+    assert trainer.inside(train__num_epochs=2, train__optim=rates, train__clip_grad_norm=1e9) == 0
+    said = [line["kpi"] for line in lines(trainer.folder / "train") if line.get("message") == VALIDATION]
+    assert [list(kpi) for kpi in said] == [["val_loss"], ["val_loss"]]

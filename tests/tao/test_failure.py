@@ -73,6 +73,14 @@ LINES = [  # what trainers write
     ("botocore.exceptions.ClientError: (NoSuchBucket) when calling GetObject", R.STORAGE, X.ABORT),
     ("ModuleNotFoundError: No module named 'mmcv'", R.BROKEN_IMAGE, X.ABORT),
     ("ValueError: checkpointer.monitor='mAP' is not logged by this model.", R.NO_METRIC, X.ABORT),
+    ("s3://data/train/images has changed since the study was started", R.STORAGE, X.ABORT),
+    ("there is no s3://data/train/annotations.json", R.STORAGE, X.ABORT),
+    ("there is no bucket 'data' for s3://data/train", R.STORAGE, X.ABORT),
+    ("access to s3://data/train is denied", R.STORAGE, X.ABORT),
+    ("there are no usable AWS credentials for s3://data/train", R.STORAGE, X.ABORT),
+    ("the AWS credentials are refused for s3://data/train: ExpiredToken", R.STORAGE, X.ABORT),
+    ("the S3 endpoint http://box:9000 does not answer for s3://data/train", R.NETWORK, X.RETRY),
+    ("the connection to s3://data/train/a.bin is cut again and again", R.NETWORK, X.RETRY),
 ]
 AT_START = [  # what engines say when a job cannot be started
     ('could not select device driver "" with capabilities: [[gpu]]', R.GPU_RUNTIME, X.ELSEWHERE),

@@ -35,8 +35,11 @@ class StandinRuntime(ProcessRuntime):
         return Probe(True, "the embedded trainer runs here, on the CPU") if found.ok else found
 
 
-def sample_data(folder: Path) -> tuple[Path, ...]:
+def sample_data(folder: Path, form: str | None = None) -> tuple[Path, ...]:
     """Make the synthetic shapes set in `folder` (train/ and val/), unless it is there.
+
+    Args:
+        form: coco, or odvg for models that are told in words what to find.
 
     Returns the folders that were made, the innermost first; none if it was there.
 
@@ -49,7 +52,12 @@ def sample_data(folder: Path) -> tuple[Path, ...]:
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run([*TRAINER, "shapes", str(fresh)], check=True, capture_output=True, text=True)
+        subprocess.run(
+            [*TRAINER, "shapes", str(fresh), *(["--odvg"] if form == "odvg" else [])],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         fresh.rename(folder)
     except subprocess.CalledProcessError as error:
         said = error.stderr.strip().splitlines()

@@ -7,16 +7,17 @@ from the skill's `data.format`; what is of no form known here must be there, and
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tao_automl.errors import UsageError
 from tao_automl.tao.datafacts import DataFacts
 from tao_automl.tao.dataset import coco, odvg, plain
 from tao_automl.tao.dataset.contents import Data, Dataset
-from tao_automl.tao.dataset.images import ARCHIVES
+from tao_automl.tao.dataset.images import ARCHIVES, refuse_missing
 
-__all__ = ["Data", "Dataset", "inspect", "read", "shown"]
+__all__ = ["Data", "Dataset", "inspect", "read", "shown", "stored"]
 
 IMAGES, ANNOTATIONS = "images.tar.gz", "annotations.json"
 
@@ -46,13 +47,44 @@ def read(folder: Path | str, files: Collection[str], facts: DataFacts) -> Datase
         parts = " and ".join(shown(name) for name in needed)
         raise UsageError(f"{folder} is no directory", tip=f"name one with {parts}" if parts else "")
     image = next((name for name in needed if name.endswith(ARCHIVES)), None)
-    lines = next((name for name in needed if name.endswith(".jsonl")), None)
-    document = next((name for name in needed if name.endswith(".json")), None)
+    lines, document = _annotations(needed)
     if facts.format == "odvg" and lines and document and image:
         return odvg.read(folder, image, lines, document, masks=facts.masks)
     if facts.format in ("coco", "odvg") and not lines and document and image:
         return coco.read(folder, image, document, masks=facts.masks)
     return plain.read(folder, image, needed)
+
+
+def stored(
+    url: str, images: str, copies: Mapping[str, Path], present: Collection[str] | None, facts: DataFacts
+) -> Dataset:
+    """A dataset in an object store, checked as far as that can be done without its images.
+
+    Args:
+        images: the name of the folder or archive below `url`.
+        copies: the other files that the skill needs of it, by name, on this machine.
+        present: the names in the folder of images; None if they are not known.
+
+    Raises:
+        UsageError: as `read`.
+    """
+    lines, document = _annotations(copies)
+    if facts.format == "odvg" and lines and document:
+        found, names = odvg.annotated(copies[lines], copies[document], masks=facts.masks)
+    elif facts.format in ("coco", "odvg") and not lines and document:
+        found, names = coco.annotated(copies[document], masks=facts.masks)
+    else:
+        found, names = Dataset(Path(), Path(), None, None, 0, {}), ()
+    if present is not None and found.annotations is not None:
+        refuse_missing([name for name in names if name not in present], f"{url}/{images}", found.annotations)
+    return replace(found, images=Path(images), url=url)
+
+
+def _annotations(files: Iterable[str]) -> tuple[str | None, str | None]:
+    """The names of the lines and of the document among the files of a dataset."""
+    names = sorted(files)
+    lines = next((name for name in names if name.endswith(".jsonl")), None)
+    return lines, next((name for name in names if name.endswith(".json")), None)
 
 
 def shown(name: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,17 @@ def read(folder: Path, image: str, annotations: str, *, masks: bool = False) -> 
         UsageError: something is missing or cannot be trained on.
     """
     found = images.find(folder, image)
-    file = folder / annotations
+    known, names = annotated(folder / annotations, masks=masks)
+    images.check(found, names, folder / annotations)
+    return replace(known, folder=folder, images=found)
+
+
+def annotated(file: Path, *, masks: bool = False) -> tuple[Dataset, Collection[str]]:
+    """What an annotation file says, and the names of its images; where those are, it does not say.
+
+    Raises:
+        UsageError: it cannot be trained on.
+    """
     content = document.load(file)
     entries = _list(content, "images", file)
     boxes = _list(content, "annotations", file)
@@ -30,8 +41,8 @@ def read(folder: Path, image: str, annotations: str, *, masks: bool = False) -> 
     _check_annotations(boxes, set(categories), set(names), file)
     if masks:
         _refuse([box for box in boxes if not box.get("segmentation")], "has no mask in 'segmentation'", file)
-    images.check(found, names.values(), file)
-    return Dataset(folder, found, file, len(names), len(boxes), categories, frozenset(names))
+    known = Dataset(Path(), Path(), file, len(names), len(boxes), categories, image_ids=frozenset(names))
+    return known, names.values()
 
 
 def _list(document: Mapping[str, Any], key: str, file: Path) -> list[dict[str, Any]]:

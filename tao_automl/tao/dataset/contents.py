@@ -11,7 +11,8 @@ from pathlib import Path
 class Dataset:
     """A checked dataset. `images` is a folder or an archive; `categories` are the names by id.
 
-    `image_count` is None if nobody has looked into it.
+    `image_count` is None if nobody has looked into it. With a `url` it lies in an object store: `folder` and
+    `images` are relative to that, `annotations` is a copy.
     """
 
     folder: Path
@@ -20,12 +21,13 @@ class Dataset:
     image_count: int | None
     annotation_count: int
     categories: Mapping[int, str]
+    url: str | None = None
     image_ids: frozenset[int | str] = field(default=frozenset(), compare=False, repr=False)
 
     @property
     def archive(self) -> Path | None:
         """The archive that has to be unpacked on this machine."""
-        return None if self.images.is_dir() else self.images
+        return None if self.url is not None or self.images.is_dir() else self.images
 
 
 @dataclass(frozen=True)

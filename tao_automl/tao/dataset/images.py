@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tarfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tao_automl.errors import UsageError
@@ -56,11 +56,20 @@ def check_archive(archive: Path) -> None:
         raise UsageError(f"{archive} is empty", tip="pack the images into it", code="bad-data")
 
 
+def refuse_missing(missing: Sequence[str], folder: str, file: Path) -> None:
+    """Refuse images that `file` names and that are not in `folder`.
+
+    Raises:
+        UsageError: there are any; the first is named, and how many there are.
+    """
+    if missing:
+        count = f" ({len(missing)} such images)" if len(missing) > 1 else ""
+        tip = f"put the images that {file.name} names there"
+        raise UsageError(f"{folder}/{missing[0]} is missing{count}", tip=tip, code="data-missing")
+
+
 def _check_files(folder: Path, names: Iterable[str], file: Path) -> None:
     with os.scandir(folder) as entries:
         present = {entry.name for entry in entries}
     missing = [name for name in names if name not in present and not (folder / name).is_file()]
-    if missing:
-        count = f" ({len(missing)} such images)" if len(missing) > 1 else ""
-        tip = f"put the images that {file.name} names there"
-        raise UsageError(f"{folder / missing[0]} is missing{count}", tip=tip, code="data-missing")
+    refuse_missing(missing, str(folder), file)

@@ -9,7 +9,8 @@ The label map, a JSON object, has the names of the labels, which count from 0: `
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,18 @@ def read(folder: Path, image: str, annotations: str, label_map: str, *, masks: b
         UsageError: something is missing or cannot be trained on; lines are named.
     """
     found = images.find(folder, image)
-    labels = _labels(folder / label_map)
-    file = folder / annotations
+    known, names = annotated(folder / annotations, folder / label_map, masks=masks)
+    images.check(found, names, folder / annotations)
+    return replace(known, folder=folder, images=found)
+
+
+def annotated(file: Path, label_map: Path, *, masks: bool = False) -> tuple[Dataset, Collection[str]]:
+    """What the annotations say, and the names of their images; where those are, they do not say.
+
+    Raises:
+        UsageError: they cannot be trained on.
+    """
+    labels = _labels(label_map)
     names, count = [], 0
     problems: dict[str, list[str]] = {}
     for number, entry in document.lines(file):
@@ -48,8 +59,7 @@ def read(folder: Path, image: str, annotations: str, label_map: str, *, masks: b
         raise bad(f"{file} has no images")
     if not count:
         raise bad(f"{file} has no objects")
-    images.check(found, names, file)
-    return Dataset(folder, found, file, len(names), count, labels)
+    return Dataset(Path(), Path(), file, len(names), count, labels), names
 
 
 def _labels(file: Path) -> dict[int, str]:
