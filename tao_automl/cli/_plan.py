@@ -71,11 +71,15 @@ def _facts(plan: Plan, job: JobSpec) -> list[tuple[str, str]]:
 
 def _data(plan: Plan) -> list[str]:
     return [
-        f"{name} {_words.path(item.folder)}: {item.image_count} images, {item.annotation_count} boxes, "
-        f"{_words.count(len(item.categories), 'category').replace('categorys', 'categories')}"
+        f"{name} {_words.path(item.folder)}" + (f": {_counts(item)}" if item.image_count is not None else "")
         for name, split in (("train", plan.data.train), ("val", plan.data.val))
         for item in split
     ]
+
+
+def _counts(item: Dataset) -> str:
+    categories = _words.count(len(item.categories), "category").replace("categorys", "categories")
+    return f"{item.image_count} images, {item.annotation_count} boxes, {categories}"
 
 
 def _budget(plan: Plan) -> str:
