@@ -10,11 +10,13 @@ Prints for each seed of the search: wall time, time to the first trial's process
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import optuna
@@ -58,15 +60,16 @@ def measure(seed: int, trials: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "tao_automl", "run", "--model", "dino", "--name", "bench"]
         command += ["--trials", str(trials), "--seed", str(seed), "--studies-dir", folder]
-        began, peak = time.time(), 0
+        began, peak, first_s = time.time(), 0, math.inf
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as driver:
             while driver.poll() is None:
                 peak = max(peak, memory_bytes(descendants(driver.pid)))
+                for job in Path(folder).glob("bench/trials/*/attempt-1/pid.json"):  # it goes when its trial is told
+                    with suppress(FileNotFoundError):
+                        first_s = min(first_s, job.stat().st_mtime - began)
                 time.sleep(0.5)
         wall_s = time.time() - began
         study = optuna.load_study(study_name="bench", storage=f"sqlite:///{folder}/studies.db")
-        jobs = Path(folder).glob("bench/trials/*/attempt-1/pid.json")
-        first_s = min(path.stat().st_mtime for path in jobs) - began
     finished = [trial for trial in study.trials if trial.datetime_complete and "trainer_time_s" in trial.user_attrs]
     trainer = [trial.user_attrs["trainer_time_s"] for trial in finished]
     whole = [(trial.datetime_complete - trial.datetime_start).total_seconds() for trial in finished]
