@@ -61,6 +61,7 @@ class Action:
     """One thing a container can do. `command` holds `{config_path}` where the spec's path goes.
 
     `deploy`: the deploy container does it, which has spec templates of its own.
+    `metric_file`: a JSON file in the results folder that has the metrics, of a trainer without a status file.
     `image` is None where TAO leaves it to whoever launches. `template` is the name of the spec template, where
     it is stated. Of `outputs`, a value is file or folder.
     """
@@ -76,6 +77,7 @@ class Action:
     upload_excludes: tuple[str, ...]
     deploy: bool = False
     template: str | None = None
+    metric_file: str | None = None
 
     @property
     def task(self) -> str:
@@ -176,6 +178,7 @@ class Info:
             config_format=str(item.get("config_format", "yaml")),
             upload_excludes=tuple(str(entry) for entry in excludes) if isinstance(excludes, list) else (),
             template=template if isinstance(template, str) else None,
+            metric_file=_text(item.get("metric_file")),
         )
 
     def _input(self, entry: Any, at: str) -> Input:
@@ -225,6 +228,10 @@ def _undeclared(inputs: Mapping[str, Input]) -> Iterator[DataSource]:
         source = next((source for word, source in _SPLITS if re.search(rf"(?:^|[._]){word}", block)), None)
         if source and name in _STANDARD and not needed.optional:
             yield DataSource(key, source, many=False, files={"": _STANDARD[name]})
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _kind(entry: Any) -> str:
