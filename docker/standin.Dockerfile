@@ -14,6 +14,8 @@ COPY tao_automl/__init__.py /opt/tao-automl/tao_automl/__init__.py
 COPY tao_automl/standin /opt/tao-automl/tao_automl/standin
 COPY docker/network /usr/local/bin/dino
 COPY docker/network /usr/local/bin/deformable_detr
+COPY docker/network /usr/local/bin/grounding_dino
+COPY docker/network /usr/local/bin/mask_grounding_dino
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PYTHONPATH=/opt/tao-automl
 RUN python3 -m compileall -q /opt/tao-automl
 WORKDIR /opt/tao-automl

@@ -40,7 +40,7 @@ def command(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Run a downstream action on the best checkpoint, or on what another action has made of it.
+    """Run a downstream action on the best checkpoint.
 
     NAME is what the model declares, such as evaluate or export; `tao-automl models` lists them. The spec
     gets the winner's structure, its checkpoint and the study's data; --set changes any other key. An action

@@ -1,13 +1,14 @@
 """The launcher: what a TAO container runs as its first process.
 
     python -m tao_automl.standin dino train -e spec.yaml [key.sub=value …]
-    python -m tao_automl.standin shapes FOLDER [--seed N] [--train N] [--val N]
+    python -m tao_automl.standin shapes FOLDER [--seed N] [--train N] [--val N] [--odvg]
 
 Like TAO's, it runs the action in a child process and copies its output, handles no SIGTERM, and returns 0 or 1.
 Environment, all optional: STANDIN_EPOCH_S (an epoch takes at least so long), STANDIN_START_S (seconds before
 anything), STANDIN_STEPS (batches an epoch), STANDIN_FAULT (see faults.py), STANDIN_OOM_ABOVE (the largest batch size),
-STANDIN_OOM_LIMIT (batch size times queries), STANDIN_CHECKPOINT_BYTES, TELEMETRY_OPT_OUT; and of TAO's, on several
-nodes, WORLD_SIZE, NODE_RANK and NUM_GPU_PER_NODE.
+STANDIN_OOM_LIMIT (batch size times queries), STANDIN_CHECKPOINT_BYTES, STANDIN_IMAGE (train or deploy: what the image
+that it plays can do; unset, both), TELEMETRY_OPT_OUT; and of TAO's, on several nodes, WORLD_SIZE, NODE_RANK and
+NUM_GPU_PER_NODE.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import time
 from pathlib import Path
 
 from tao_automl.standin import nodes
-from tao_automl.standin.networks import ACTIONS, NETWORKS
+from tao_automl.standin.networks import NETWORKS, actions
 
 TELEMETRY_S = 2.0  # what TAO's report after the run costs a machine that cannot send it
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # matrices this small gain nothing by more
@@ -34,10 +35,13 @@ def main(arguments: list[str]) -> int:
         prog="python -m tao_automl.standin", epilog="python -m tao_automl.standin shapes FOLDER makes data"
     )
     parser.add_argument("network", choices=sorted(NETWORKS))
-    parser.add_argument("action", choices=ACTIONS)
+    parser.add_argument("action", help="train, evaluate, inference, export, quantize, distill or gen_trt_engine")
     parser.add_argument("-e", "--experiment_spec_file", type=Path)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
-    asked = parser.parse_args(arguments)
+    asked = parser.parse_intermixed_args(arguments)  # values may come before and after -e
+    known = actions(NETWORKS[asked.network], os.environ.get("STANDIN_IMAGE"))
+    if asked.action not in known:
+        parser.error(f"argument subtask: invalid choice: '{asked.action}' (choose from {', '.join(known)})")
     spec: Path | None = asked.experiment_spec_file
     if spec is None:
         print(
@@ -86,8 +90,9 @@ def _shapes(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=shapes.DEFAULT_SEED)
     parser.add_argument("--train", type=int, default=shapes.DEFAULT_TRAIN)
     parser.add_argument("--val", type=int, default=shapes.DEFAULT_VAL)
+    parser.add_argument("--odvg", action="store_true", help="for networks that read captions")
     asked = parser.parse_args(arguments)
-    shapes.write(asked.folder, asked.seed, asked.train, asked.val)
+    shapes.write(asked.folder, asked.seed, asked.train, asked.val, asked.odvg)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,8 +95,21 @@ def precision(hit: Ints, void: Ints, positives: int) -> Floats:
     return result
 
 
-def class_precision(truth: Truth, found: Detections, category: int) -> Floats | None:
-    """Precision curves of one class, or None when it has no counted true box."""
+@dataclass(frozen=True)
+class Hits:
+    """What became of a class's detections, best score first: two (thresholds, detections) arrays as of `match`."""
+
+    hit: Ints
+    void: Ints
+    positives: int
+
+
+# IoU of detections with true boxes, given by their rows.
+Overlaps = Callable[[Ints, Ints], Floats]
+
+
+def class_hits(truth: Truth, found: Detections, category: int, iou: Overlaps | None = None) -> Hits | None:
+    """The detections of one class against its true boxes, or None when it has no counted one. IoU is of the boxes."""
     truths = np.flatnonzero(truth.category == category)
     ignored_all = truth.crowd | (truth.area > MAX_AREA)
     positives = int((~ignored_all[truths]).sum())
@@ -109,15 +122,24 @@ def class_precision(truth: Truth, found: Detections, category: int) -> Floats | 
         here = chosen[found.image[chosen] == image][:MAX_DETECTIONS]
         there = truths[truth.image[truths] == image]
         there = there[np.argsort(ignored_all[there], kind="stable")]
-        iou = overlaps(found.box[here], truth.box[there], truth.crowd[there])
-        hit, void = match(iou, ignored_all[there], truth.crowd[there])
+        shared = overlaps(found.box[here], truth.box[there], truth.crowd[there]) if iou is None else iou(here, there)
+        hit, void = match(shared, ignored_all[there], truth.crowd[there])
         hits.append(hit)
         voids.append(void)
         scores.append(found.score[here])
     if not scores:
-        return np.zeros((len(THRESHOLDS), len(RECALLS)))
+        empty = np.zeros((len(THRESHOLDS), 0), dtype=np.int64)
+        return Hits(empty, empty, positives)
     order = np.argsort(-np.concatenate(scores), kind="stable")
-    return precision(np.concatenate(hits, axis=1)[:, order], np.concatenate(voids, axis=1)[:, order], positives)
+    return Hits(np.concatenate(hits, axis=1)[:, order], np.concatenate(voids, axis=1)[:, order], positives)
+
+
+def class_precision(truth: Truth, found: Detections, category: int) -> Floats | None:
+    """Precision curves of one class, or None when it has no counted true box."""
+    hits = class_hits(truth, found, category)
+    if hits is None or hits.hit.shape[1] == 0:
+        return None if hits is None else np.zeros((len(THRESHOLDS), len(RECALLS)))
+    return precision(hits.hit, hits.void, hits.positives)
 
 
 def evaluate(truth: Truth, found: Detections, categories: Sequence[int]) -> Scores:

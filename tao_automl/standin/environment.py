@@ -49,7 +49,7 @@ class Diary:
 def describe(spec: dict[str, Any]) -> dict[str, Any]:
     """Variables by their name; `leaked` and `variables` hold names only, `data_writable` a flag for each path."""
     shm = Path("/dev/shm")
-    sources = [specfile.pairs(specfile.get(spec, f"dataset.{split}_data_sources")) for split in ("train", "val")]
+    data = [specfile.sources(specfile.get(spec, f"dataset.{split}_data_sources")) for split in ("train", "val")]
     return {
         **{name: os.environ.get(name) for name in _SHOWN},
         "hostname": socket.gethostname(),
@@ -62,5 +62,5 @@ def describe(spec: dict[str, Any]) -> dict[str, Any]:
         "stack": resource.getrlimit(resource.RLIMIT_STACK)[0],
         "leaked": sorted(name for name in os.environ if _LEAKS.fullmatch(name)),
         "variables": sorted(os.environ),
-        "data_writable": {str(path): os.access(path, os.W_OK) for pair in chain(*sources) for path in pair},
+        "data_writable": {str(path): os.access(path, os.W_OK) for source in chain(*data) for path in source},
     }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,16 @@ class Examples:
     sizes: (n, 2), original width and height in pixels.
     truth: boxes in original pixels.
     categories: the ids that the annotation files name, sorted.
+    names: what the files call them.
+    outlines: of each box its polygons in original pixels, None where the file has none.
     """
 
     images: NDArray[np.uint8]
     sizes: NDArray[np.float64]
     truth: Truth
     categories: tuple[int, ...]
+    names: Mapping[int, str] = field(default_factory=dict)
+    outlines: tuple[Any, ...] = ()
 
     def head(self, number: int) -> Examples:
         """The first `number` images."""
@@ -44,20 +48,21 @@ class Examples:
             self.truth.area[kept],
             self.truth.crowd[kept],
         )
-        return Examples(self.images[:number], self.sizes[:number], truth, self.categories)
+        outlines = tuple(outline for outline, stays in zip(self.outlines, kept, strict=True) if stays)
+        return Examples(self.images[:number], self.sizes[:number], truth, self.categories, self.names, outlines)
 
 
-def count(sources: Sequence[tuple[Path, Path]]) -> int:
+def count(sources: Sequence[tuple[Path, ...]]) -> int:
     """How many images the annotation files list.
 
     Raises:
         FileNotFoundError: an annotation file is not there.
         ValueError: it is not COCO.
     """
-    return sum(len(_document(path)["images"]) for _, path in sources)
+    return sum(len(_document(path)["images"]) for _, path, *_ in sources)
 
 
-def load(sources: Sequence[tuple[Path, Path]], side: int) -> Examples:
+def load(sources: Sequence[tuple[Path, ...]], side: int) -> Examples:
     """Read (image folder, annotation file) pairs.
 
     Raises:
@@ -65,12 +70,21 @@ def load(sources: Sequence[tuple[Path, Path]], side: int) -> Examples:
         ValueError: an annotation file is not COCO.
         OSError: an image cannot be read.
     """
+    return assemble([(folder, _document(path)) for folder, path, *_ in sources], side)
+
+
+def assemble(documents: Sequence[tuple[Path, dict[str, Any]]], side: int) -> Examples:
+    """The examples of (image folder, COCO document) pairs.
+
+    Raises:
+        FileNotFoundError: a folder or a listed image is not there.
+        OSError: an image cannot be read.
+    """
     paths: list[Path] = []
     boxes: list[dict[str, Any]] = []
-    categories: set[int] = set()
-    for folder, path in sources:
-        _require(folder)
-        document = _document(path)
+    names: dict[int, str] = {}
+    for folder, document in documents:
+        require(folder)
         numbers = {image["id"]: len(paths) + row for row, image in enumerate(document["images"])}
         paths += [folder / image["file_name"] for image in document["images"]]
         boxes += [
@@ -78,9 +92,11 @@ def load(sources: Sequence[tuple[Path, Path]], side: int) -> Examples:
             for box in document.get("annotations", [])
             if box["image_id"] in numbers
         ]
-        categories |= {int(category["id"]) for category in document.get("categories", [])}
+        for category in document.get("categories", []):
+            names.setdefault(int(category["id"]), str(category.get("name", category["id"])))
     images, sizes = _read(paths, side)
-    return Examples(images, sizes, _truth(boxes), tuple(sorted(categories)))
+    outlines = tuple(box.get("segmentation") for box in boxes)
+    return Examples(images, sizes, _truth(boxes), tuple(sorted(names)), names, outlines)
 
 
 def images_only(paths: Sequence[Path], side: int) -> Examples:
@@ -94,13 +110,16 @@ def images_only(paths: Sequence[Path], side: int) -> Examples:
     return Examples(images, sizes, _truth([]), ())
 
 
-def _require(path: Path) -> None:
+def require(path: Path) -> None:
+    """Raises:
+    FileNotFoundError: it is not there.
+    """
     if not path.exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
 
 def _document(path: Path) -> dict[str, Any]:
-    _require(path)
+    require(path)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -114,7 +133,7 @@ def _read(paths: Sequence[Path], side: int) -> tuple[NDArray[np.uint8], NDArray[
     images = np.zeros((len(paths), side, side, 3), dtype=np.uint8)
     sizes = np.zeros((len(paths), 2))
     for row, path in enumerate(paths):
-        _require(path)
+        require(path)
         with Image.open(path) as file:
             sizes[row] = file.size
             image = file.convert("RGB")

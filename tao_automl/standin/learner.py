@@ -129,6 +129,15 @@ class Learner:
         Raises:
             ValueError: an annotation's category is not among the classes.
         """
+        found, loss = self.assess(examples)
+        return coco_map.evaluate(examples.truth, found, class_ids), loss
+
+    def assess(self, examples: Examples) -> tuple[coco_map.Detections, float]:
+        """The boxes of `detect`, and the mean loss.
+
+        Raises:
+            ValueError: an annotation's category is not among the classes.
+        """
         self._check(examples)
         found, spent = [], []
         with np.errstate(all="ignore"):
@@ -137,8 +146,7 @@ class Learner:
                 value, _ = losses.loss(outputs, _targets(examples, chosen, None), self._coefficients)
                 spent.append(value * len(chosen))
                 found.append(self._read(outputs, examples, chosen))
-        loss = sum(spent) / max(1, len(examples.images))
-        return coco_map.evaluate(examples.truth, _joined(found), class_ids), loss
+        return _joined(found), sum(spent) / max(1, len(examples.images))
 
     def detect(self, examples: Examples) -> coco_map.Detections:
         """Boxes in original pixels, at most `num_select` an image."""
@@ -148,6 +156,14 @@ class Learner:
                 outputs = self._network.forward(_inputs(examples, chosen, None))
                 found.append(self._read(outputs, examples, chosen))
         return _joined(found)
+
+    def ranges(self, examples: Examples) -> dict[str, Array]:
+        """The highest output of each layer on the examples."""
+        highest: dict[str, float] = {}
+        for chosen in _chunks(examples):
+            self._network.forward(_inputs(examples, chosen, None))
+            highest = {name: max(value, highest.get(name, 0.0)) for name, value in self._network.ranges().items()}
+        return {name: np.array(value) for name, value in highest.items()}
 
     def _read(self, outputs: Array, examples: Examples, chosen: Array) -> coco_map.Detections:
         """The boxes that outputs say."""

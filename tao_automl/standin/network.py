@@ -153,6 +153,12 @@ class Network:
             x = y.reshape(len(x), x.shape[1] // conv.stride, x.shape[2] // conv.stride, conv.outputs)
         return x
 
+    def ranges(self) -> dict[str, float]:
+        """The highest output of each layer in the last `forward`."""
+        return {
+            conv.name: float(np.abs(y).max(initial=0.0)) for conv, y in zip(self.layers, self._outputs, strict=True)
+        }
+
     def backward(self, slope: Array, dropout: float = 0.0) -> None:
         """Set `gradient` from the slope of the loss by the outputs of the last `forward`."""
         for place in range(len(self.layers) - 1, -1, -1):

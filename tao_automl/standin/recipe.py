@@ -66,6 +66,18 @@ class Recipe:
                 values[name] = type(default)(value)
         return cls(**values)
 
+    @classmethod
+    def again(cls, values: Mapping[str, Any]) -> Recipe:
+        """Back from `dataclasses.asdict`, by way of JSON.
+
+        Raises:
+            TypeError: a name is not known.
+        """
+        known: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return cls(**known)
+
     def decay(self, epoch: int) -> float:
         """What the learning rates are multiplied with in an epoch, counted from 0."""
         if self.lr_scheduler == "StepLR":

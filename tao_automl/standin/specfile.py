@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-# Of the networks here together: a key that none of them has is refused, as TAO's own spec classes do.
+from tao_automl.standin.networks import Network
+
 _TOP = (
     "train evaluate inference export model dataset quantize distill gen_trt_engine wandb results_dir"
     " encryption_key model_name"
@@ -21,28 +22,45 @@ _TRAIN = (
 )
 _MODEL = (
     "aux_loss backbone backbone_names bbox_loss_coef clip_max_norm cls_loss_coef dec_layers dec_n_points"
-    " decoder_sa_type dilation dim_feedforward distillation_loss_coef dld_model_dir_path dn_box_noise_scale"
-    " dn_label_noise_ratio dn_number dropout_ratio embed_init_tgt enc_layers enc_n_points fix_refpoints_hw"
-    " focal_alpha giou_loss_coef hidden_dim interm_loss_coef linear_proj_names loss_types nheads"
-    " no_interm_box_loss num_feature_levels num_queries num_select pe_temperatureH pe_temperatureW pre_norm"
-    " pretrained_backbone_path return_interm_indices train_backbone two_stage_type use_dn with_box_refine"
+    " decoder_sa_type dilation dim_feedforward dn_box_noise_scale dn_label_noise_ratio dn_number dropout_ratio"
+    " embed_init_tgt enc_layers enc_n_points fix_refpoints_hw focal_alpha giou_loss_coef hidden_dim interm_loss_coef"
+    " linear_proj_names loss_types nheads no_interm_box_loss num_feature_levels num_queries num_select pe_temperatureH"
+    " pe_temperatureW pre_norm pretrained_backbone_path return_interm_indices train_backbone two_stage_type use_dn"
+)
+_CLOSED_MODEL = " distillation_loss_coef dld_model_dir_path with_box_refine"
+_GROUNDED_MODEL = (
+    " class_embed_bias focal_gamma log_scale max_text_len set_cost_bbox set_cost_class set_cost_giou text_encoder_type"
+)
+_MASK_MODEL = (
+    " dice_loss_coef has_mask mask_loss_coef num_region_queries rela_minimap_loss_coef rela_nt_loss_coef"
+    " rela_union_mask_loss_coef"
 )
 _DATASET = (
-    "augmentation batch_size dataset_type eval_class_ids infer_data_sources num_classes pin_memory"
-    " quant_calibration_data_sources test_data_sources train_data_sources train_sampler val_data_sources workers"
+    "augmentation batch_size dataset_type eval_class_ids infer_data_sources pin_memory quant_calibration_data_sources"
+    " test_data_sources train_data_sources val_data_sources workers"
 )
-KEYS = {"": _TOP.split(), "train": _TRAIN.split(), "model": _MODEL.split(), "dataset": _DATASET.split()}
+
+
+def known(network: Network) -> dict[str, list[str]]:
+    """The keys of a network's spec by their group; any other is refused, as TAO's own spec classes do."""
+    model, dataset = _MODEL, _DATASET
+    model += _GROUNDED_MODEL if network.grounded else _CLOSED_MODEL
+    dataset += " max_labels" if network.grounded else " num_classes train_sampler"
+    if network.masks:
+        model += _MASK_MODEL
+        dataset += " has_mask"
+    return {"": _TOP.split(), "train": _TRAIN.split(), "model": model.split(), "dataset": dataset.split()}
 
 
 class SpecError(Exception):
     """The spec does not fit its class; nothing has been made yet."""
 
 
-def load(path: Path, overrides: Sequence[str], config: str) -> dict[str, Any]:
+def load(path: Path, overrides: Sequence[str], network: Network) -> dict[str, Any]:
     """The spec of a file with the command line's values over it.
 
     Raises:
-        SpecError: a key is not known, or an override is not `key=value`.
+        SpecError: a key is not known, a value is of another kind, or an override is not `key=value`.
     """
     spec: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     for override in overrides:
@@ -54,15 +72,20 @@ def load(path: Path, overrides: Sequence[str], config: str) -> dict[str, Any]:
         for parent in parents:
             group = group.setdefault(parent, {})
         group[last] = yaml.safe_load(value)
-    for prefix, known in KEYS.items():
+    for prefix, keys in known(network).items():
         group = spec if prefix == "" else spec.get(prefix) or {}
         for key in group:
-            if key not in known:
+            if key not in keys:
                 full = f"{prefix}.{key}" if prefix else key
                 raise SpecError(
                     f"Error merging '{path.name}' with schema\n"
-                    f"Key '{key}' not in '{config}{prefix.capitalize()}ExpConfig'\n    full_key: {full}"
+                    f"Key '{key}' not in '{network.config}{prefix.capitalize()}ExpConfig'\n    full_key: {full}"
                 )
+    if network.grounded and isinstance(get(spec, "dataset.val_data_sources"), list):
+        raise SpecError(
+            f"Error merging '{path.name}' with schema\nCannot merge DictConfig with ListConfig\n"
+            "    full_key: dataset.val_data_sources"
+        )
     return spec
 
 
@@ -76,8 +99,8 @@ def get(spec: dict[str, Any], key: str, default: Any = None) -> Any:
     return default if value is None else value
 
 
-def results_folder(spec: dict[str, Any], action: str) -> Path:
-    """Where an action writes: its own results_dir as it is, else `results_dir` with the action's name.
+def results_folder(spec: dict[str, Any], action: str, name: str = "") -> Path:
+    """Where an action writes: its own results_dir as it is, else `results_dir` with the action's name, or `name`.
 
     Raises:
         ValueError: neither is set.
@@ -87,20 +110,27 @@ def results_folder(spec: dict[str, Any], action: str) -> Path:
         return Path(own)
     if not get(spec, "results_dir", ""):
         raise ValueError("You need to set at least one of following fields: results_dir, {action}.results_dir")
-    return Path(spec["results_dir"]) / action
+    return Path(spec["results_dir"]) / (name or action)
 
 
-def pairs(value: Any) -> list[tuple[Path, Path]]:
-    """The (image folder, annotation file) pairs of a data source, which is a mapping or a list of them."""
+def sources(value: Any) -> list[tuple[Path, ...]]:
+    """The (image folder, annotation file[, label map]) of a data source, which is a mapping or a list of them."""
     entries = [value] if isinstance(value, dict) else list(value or [])
-    return [(Path(entry["image_dir"]), Path(entry["json_file"])) for entry in entries if entry.get("json_file")]
+    keys = ("image_dir", "json_file", "label_map")
+    return [
+        tuple(Path(entry[key]) for key in keys if key != "label_map" or entry.get(key))
+        for entry in entries
+        if entry.get("json_file")
+    ]
 
 
-def require_files(sources: Sequence[tuple[Path, Path]]) -> None:
+def require_files(found: Sequence[tuple[Path, ...]]) -> None:
     """Raises:
-    FileNotFoundError: a folder or file is not there.
+    FileNotFoundError: a folder or file is not there, or none is named.
     """
-    for source in sources:
+    if not found:
+        raise FileNotFoundError("[Errno 2] No such file or directory: ''")
+    for source in found:
         for path in source:
             if not path.exists():
                 raise FileNotFoundError(f"[Errno 2] No such file or directory: '{path}'")

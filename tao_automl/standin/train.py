@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import yaml
-
-from tao_automl.standin import examples as datasets
-from tao_automl.standin import nodes, specfile, weights
-from tao_automl.standin.coco_map import Scores
+from tao_automl.standin import grounding, nodes, refusals, specfile, weights
+from tao_automl.standin.dialect import Measure
 from tao_automl.standin.environment import Diary
 from tao_automl.standin.examples import Examples
 from tao_automl.standin.faults import OUT_OF_MEMORY, Faults, out_of_memory
-from tao_automl.standin.learner import SIDE, Learner
+from tao_automl.standin.learner import Learner
 from tao_automl.standin.networks import Network
 from tao_automl.standin.recipe import Recipe
 from tao_automl.standin.statuslog import StatusLog
@@ -76,15 +75,15 @@ class Training:
         self._faults = Faults.wanted(folder)
         first_node = nodes.rank() == 0
         self._files = weights.Folder(folder, network.latest, read_only=not first_node)
-        self._class_ids = tuple(specfile.get(spec, "dataset.eval_class_ids", [1]))
+        self._folder = folder if first_node else None
+        self._dialect = grounding.of(network, spec)
         self._batch = int(specfile.get(spec, "dataset.batch_size", 4))
         self._best: float | None = None
         self._signal: int | None = None
         self._epoch_s = float(os.environ.get("STANDIN_EPOCH_S", "0"))
-        if first_node:
-            (folder / "experiment.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
         self._schedule = Schedule.of(spec)
         self._faults.start()
+        refusals.at_start(spec, network)
         self._train, self._val = self._data()
         self._learner = self._fresh()
         if first_node:
@@ -104,41 +103,41 @@ class Training:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         check = self._val.head(SANITY_BATCHES * self._batch)
-        self._log_maps(self._learner.validate(check, self._class_ids)[0])
+        refusals.at_validation(self._spec, self._network, self._dialect.classes)
+        self._log_lines(self._dialect.measure(self._learner.assess(check)[0], check))
         self._log.write("Starting Training Loop.", status="STARTED")
+        refusals.in_training(self._spec, self._network, self._train, self._batch)
         for epoch in range(first, self._schedule.epochs):
             self._epoch(epoch, skip if epoch == first else 0)
         self._log.write("Training loop complete.")
 
+    def teach(self, teacher: Callable[[Examples], Examples]) -> None:
+        """Let a teacher add to the examples that are trained on."""
+        self._train = teacher(self._train)
+
     def _fresh(self) -> Learner:
         seed = int(specfile.get(self._spec, "train.seed", 1234))
         print(f"Seed set to {seed}")
-        classes = int(specfile.get(self._spec, "dataset.num_classes", 91))
-        return Learner(Recipe.of(self._spec), classes, seed)
+        return Learner(Recipe.of(self._spec), self._dialect.classes, seed)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signal = number
 
     def _data(self) -> tuple[Examples, Examples]:
-        sources = [
-            specfile.pairs(specfile.get(self._spec, f"dataset.{split}_data_sources")) for split in ("train", "val")
-        ]
-        for source in sources:
+        train_data, val_data = (
+            specfile.sources(specfile.get(self._spec, f"dataset.{split}_data_sources")) for split in ("train", "val")
+        )
+        for source in (train_data, val_data):
             specfile.require_files(source)
         batch = self._batch
         gpus = int(specfile.get(self._spec, "train.num_gpus", 1))
         ids = specfile.get(self._spec, "train.gpu_ids", list(range(gpus)))
         if list(ids) != list(range(len(ids))):
             raise ValueError(f"gpu_ids {ids} are not visible: ids inside a container count from 0")
-        for source, use in zip(sources, ("training", "validation"), strict=True):
-            found = datasets.count(source)
-            if found < batch * gpus:
-                word = "train" if use == "training" else "validation"
-                raise ValueError(
-                    f"Dataset size ({found}) is smaller than the total batch size ({batch * gpus})."
-                    f" Not enough data for {word}."
-                )
-        train, val = (datasets.load(source, SIDE) for source in sources)
+        dialect = self._dialect
+        for split, source, word in (("train", train_data, "train"), ("val", val_data, "validation")):
+            refusals.too_little(dialect.count(source, split), batch * gpus, word)
+        train, val = dialect.training(train_data), dialect.scoring(val_data, "val")
         steps = int(os.environ.get("STANDIN_STEPS", "0"))
         return (train.head(steps * batch) if steps else train), val
 
@@ -153,6 +152,7 @@ class Training:
             saved = weights.load(path)
             weights.require_same_shapes(learner.state(), saved.arrays)
             learner.restore(saved.arrays)
+            self._dialect.restore(saved.arrays)
             print(f"Restored all states from the checkpoint at {path}")
             return (saved.epoch, saved.batches) if saved.batches else (saved.epoch + 1, 0)
         pretrained = specfile.get(self._spec, "train.pretrained_model_path", "")
@@ -166,6 +166,7 @@ class Training:
         self._faults.epoch(epoch, self._log)
         self._check_memory()
         train_loss = self._fit(epoch, skip, began)
+        self._dialect.after_epoch(self._train)
         batches = self._learner.batches(self._train)
         step_s = (time.monotonic() - began) / batches
         validates = (epoch + 1) % self._schedule.validate == 0
@@ -206,22 +207,26 @@ class Training:
         if out_of_memory(self._batch, int(specfile.get(self._spec, "model.num_queries", 300)), os.environ):
             raise RuntimeError(OUT_OF_MEMORY)
 
-    def _validate(self, epoch: int) -> float:
-        scores, loss = self._learner.validate(self._val, self._class_ids)
-        self._log_maps(scores)
-        kpi = {"val_mAP": str(scores.map), "val_mAP50": str(scores.map50)}
-        if self._faults.has("no_metric"):
-            kpi = {}
+    def _validate(self, epoch: int) -> float | None:
+        found, loss = self._learner.assess(self._val)
+        measure = self._dialect.measure(found, self._val)
+        self._log_lines(measure)
+        if measure.file is not None and self._folder is not None:
+            name, content = measure.file
+            (self._folder / name).write_text(json.dumps(content, indent=4), encoding="utf-8")
+        kpi = {} if self._faults.has("no_metric") else measure.kpi("val")
         self._log.kpi = {**kpi, "val_loss": math.nan if self._faults.has("nan", epoch) else loss}
         self._log.write("Eval metrics generated.")
-        return scores.map50
+        return measure.score
 
-    def _log_maps(self, scores: Scores) -> None:
-        self._log.log(f"\n Validation mAP : {scores.map}\n")
-        self._log.log(f"\n Validation mAP50 : {scores.map50}\n")
+    def _log_lines(self, measure: Measure) -> None:
+        for line in measure.lines:
+            self._log.log(line)
 
     def _saved(self, epoch: int, batches: int) -> weights.Saved:
-        return weights.Saved(self._learner.state(), epoch, self._learner.step, batches, self._network.name)
+        arrays = {**self._learner.state(), **self._dialect.state()}
+        names = self._dialect.names
+        return weights.Saved(arrays, epoch, self._learner.step, batches, self._network.name, names)
 
     def _save(self, epoch: int, score: float | None) -> None:
         saved, schedule = self._saved(epoch, 0), self._schedule

@@ -19,18 +19,28 @@ PADDING = "__padding__"
 
 @dataclass(frozen=True)
 class Saved:
-    """The content of a checkpoint. `batches` is how far a broken epoch had come, 0 for a whole one."""
+    """The content of a checkpoint. `batches` is how far a broken epoch had come, 0 for a whole one.
+
+    names: of the classes, where the network has names for them.
+    """
 
     arrays: Arrays
     epoch: int
     step: int
     batches: int
     network: str
+    names: tuple[str, ...] = ()
 
 
 def save(path: Path, saved: Saved) -> None:
     """Write a checkpoint; STANDIN_CHECKPOINT_BYTES makes it at least that large."""
-    meta = {"epoch": saved.epoch, "step": saved.step, "batches": saved.batches, "network": saved.network}
+    meta: dict[str, Any] = {
+        "epoch": saved.epoch,
+        "step": saved.step,
+        "batches": saved.batches,
+        "network": saved.network,
+    }
+    meta |= {"names": saved.names} if saved.names else {}
     arrays = {**saved.arrays, META: np.array(json.dumps(meta))}
     wanted = int(os.environ.get("STANDIN_CHECKPOINT_BYTES", "0"))
     if wanted:
@@ -58,7 +68,8 @@ def load(path: Path) -> Saved:
         meta = json.loads(str(arrays.pop(META)))
     except (OSError, KeyError, ValueError):
         raise ValueError(f"{path} is no checkpoint of this trainer") from None
-    return Saved(arrays, meta["epoch"], meta["step"], meta["batches"], meta["network"])
+    names = tuple(meta.get("names", ()))
+    return Saved(arrays, meta["epoch"], meta["step"], meta["batches"], meta["network"], names)
 
 
 def require_same_shapes(own: Mapping[str, NDArray[Any]], saved: Mapping[str, NDArray[Any]]) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tao_automl.standin import shapes
@@ -18,7 +19,7 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         shapes.write(tmp_path / name, seed=5, train=6, val=3)
     assert digest(tmp_path / "one") == digest(tmp_path / "two")
-    assert len(digest(tmp_path / "one")) == 6 + 3 + 2
+    assert len(digest(tmp_path / "one")) == 6 + 3 + 4
 
 
 def test_another_seed_writes_other_images(tmp_path: Path) -> None:
@@ -26,7 +27,7 @@ def test_another_seed_writes_other_images(tmp_path: Path) -> None:
         shapes.write(tmp_path / str(seed), seed=seed, train=2, val=1)
     one, two = digest(tmp_path / "5"), digest(tmp_path / "6")
     assert one.keys() == two.keys()
-    assert all(one[name] != two[name] for name in one)
+    assert {name for name in one if one[name] == two[name]} == {"train/label_map.txt", "val/label_map.txt"}
 
 
 def test_a_longer_set_begins_with_the_shorter_one_and_leaves_the_other_split(tmp_path: Path) -> None:
@@ -49,3 +50,20 @@ def test_boxes_lie_in_their_images_and_have_an_area(tmp_path: Path) -> None:
             assert 0 <= y < y + height <= image.height
         assert width * height > 0
         assert box["category_id"] in {category["id"] for category in document["categories"]}
+
+
+def test_odvg_files_say_what_the_coco_files_say(tmp_path: Path) -> None:
+    shapes.write(tmp_path / "coco", seed=5, train=4, val=1)
+    shapes.write(tmp_path / "odvg", seed=5, train=4, val=1, odvg=True)
+    one, two = (json.loads((tmp_path / form / "train" / "annotations.json").read_text()) for form in ("coco", "odvg"))
+    assert digest(tmp_path / "coco" / "train" / "images") == digest(tmp_path / "odvg" / "train" / "images")
+    assert [box["category_id"] - 1 for box in one["annotations"]] == [box["category_id"] for box in two["annotations"]]
+    labels = json.loads((tmp_path / "odvg" / "train" / "annotations_odvg_labelmap.json").read_text())
+    assert labels == {str(category["id"]): category["name"] for category in two["categories"]}
+    lines = (tmp_path / "odvg" / "train" / "annotations_odvg.jsonl").read_text().splitlines()
+    found = [instance for line in lines for instance in json.loads(line)["detection"]["instances"]]
+    assert [item["label"] for item in found] == [box["category_id"] for box in two["annotations"]]
+    assert [item["mask"] for item in found] == [box["segmentation"] for box in two["annotations"]]
+    for item, box in zip(found, two["annotations"], strict=True):
+        left, top, width, height = box["bbox"]
+        assert item["bbox"] == pytest.approx([left, top, left + width, top + height], abs=0.01)

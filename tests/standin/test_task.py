@@ -66,6 +66,14 @@ def test_the_command_line_is_checked_as_taos_is(trainer) -> None:
     assert trainer.command("dino", "dance").returncode == 2
 
 
+def test_values_of_the_command_line_come_before_or_after_the_spec(trainer) -> None:
+    path = trainer.folder / "spec.yaml"
+    path.write_text(json.dumps(trainer.spec({})))
+    done = trainer.command("dino", "train", "train.num_epochs=2", "-e", str(path), "train.checkpoint_interval=2")
+    assert done.returncode == 0, done.stderr
+    assert len(list((trainer.folder / "train").glob("model_epoch_*.pth"))) == 1
+
+
 def test_a_job_id_without_its_log_folder_kills_the_run(trainer) -> None:
     done = trainer("train", {"JOB_ID": "j", "TAO_MICROSERVICES_TTY_LOG": str(trainer.folder / "none")})
     assert done.returncode == 1

@@ -48,3 +48,13 @@ def test_inference_draws_and_lists_each_image(trainer) -> None:
     images = {path.stem for path in (trainer.data / "val" / "images").iterdir()}
     assert {path.stem for path in (trainer.folder / "inference" / "images_annotated").iterdir()} == images
     assert {path.stem for path in (trainer.folder / "inference" / "labels").iterdir()} == images
+
+
+def test_too_little_data_for_a_batch_is_a_failure_line(trainer) -> None:
+    assert trainer.inside(train__num_epochs=1) == 0
+    given = {"checkpoint": str(checkpoints(trainer.folder)[0]), "batch_size": 3, "num_gpus": 2}
+    for action, word in (("evaluate", "evaluation"), ("inference", "inference")):
+        assert trainer.inside(action, **{action: given}) == 1
+        last = json.loads((trainer.folder / action / "status.json").read_text().splitlines()[-1])
+        said = f"Dataset size (4) is smaller than the total batch size (6). Not enough data for {word}."
+        assert last["message"].endswith(said)

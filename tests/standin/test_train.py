@@ -84,6 +84,12 @@ def test_missing_data_is_a_failure_line(trainer) -> None:
     assert "File system error: [Errno 2] No such file or directory: '/nowhere'" in last
 
 
+def test_no_validation_data_is_a_missing_file(trainer) -> None:
+    assert trainer.inside(dataset__val_data_sources=[{"image_dir": "", "json_file": ""}]) == 1
+    last = (trainer.folder / "train" / "status.json").read_text().splitlines()[-1]
+    assert "File system error: [Errno 2] No such file or directory: ''" in last
+
+
 def test_what_the_trainer_sees_is_written_down(trainer) -> None:
     trainer("train", {"NVIDIA_VISIBLE_DEVICES": "3", "MASTER_PORT": "1"}, train__num_epochs=1)
     seen = json.loads((trainer.folder / "train" / "standin_env.json").read_text())
