@@ -14,7 +14,7 @@ from tao_automl.plan import Plan
 from tao_automl.recovery import Decision, History
 from tao_automl.search import attributes
 from tao_automl.search.study import FrozenTrial
-from tao_automl.tao import checkpoint, failure, keypath, spec, status
+from tao_automl.tao import checkpoint, failure, keypath, metricfile, spec, status
 from tao_automl.tao.failure import Diagnosis
 from tao_automl.tao.status import Progress
 
@@ -48,6 +48,12 @@ class Watched:
         size = _size(paths.log) if self.progress.last_epoch is None else self.log_size
         if chunk.lines or size != self.log_size:
             self.heard_s, self.log_size = now_s, size
+
+    def close(self, plan: Plan, paths: AttemptPaths) -> None:
+        """Read what a trainer without a status file leaves at its end."""
+        name = plan.skill.actions["train"].metric_file
+        if name is not None and self.progress.runs == 0:
+            self.progress = metricfile.read(paths.folder / name, plan.epochs) or self.progress
 
     def is_silent(self, now_s: float, limit_s: float | None) -> bool:
         """True if nothing was heard for `limit_s`; None: for ten minutes, or five epochs where they are longer."""

@@ -171,10 +171,10 @@ def _data_values(action: Action, settings: Settings, data: Data, user: Mapping[s
         if not datasets and source.optional:
             continue
         if not datasets:
-            flag = "--" + setting.replace("_", "-")
+            flag, files = "--" + setting.replace("_", "-"), sources.shown(action, source.source)
             raise UsageError(
                 f"training needs {flag}: nothing says what {source.key} is",
-                tip=f"{flag} DIR with {sources.shown(action, source.source)}",
+                tip=f"{flag} DIR" + (f" with {files}" if files else ""),
                 code="data-missing",
             )
         if len(datasets) > 1 and not source.many:

@@ -224,6 +224,8 @@ class Tuner:
             return
         watched = self._watched.setdefault(trial.number, Watched(self._now_s, history=True))
         watched.read(self._paths(trial), self._now_s)
+        if state.phase is Phase.EXITED:
+            watched.close(self._plan, self._paths(trial))
         fresh = self._report(trial, watched.progress)
         if state.phase is Phase.EXITED:
             self._finish(trial, state, watched.progress)

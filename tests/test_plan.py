@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tao_automl import plan as plans
 from tao_automl.errors import AutoMLError, SkillError, UsageError
@@ -469,3 +470,38 @@ def test_training_needs_every_input_of_the_skill(tmp_path):
     with pytest.raises(UsageError, match=r"train needs dataset\.val_data_sources\[0\]\.image_dir") as raised:
         plan(tmp_path, **dino)
     assert raised.value.code == "input-missing"
+
+
+@pytest.mark.parametrize("name", ["tao-train-dino", "tao-train-deformable-detr"])
+def test_taos_own_folder_of_a_model_that_we_ship_gets_our_facts_and_its_data(tmp_path, name):
+    own = shutil.copytree(skills_dir() / name, tmp_path / "tao" / name)
+    (own / "automl.yaml").unlink()
+    file = own / "references" / "skill_info.yaml"
+    info = yaml.safe_load(file.read_text())
+    info["data_sources"] = {}
+    file.write_text(yaml.safe_dump(info))
+    made = plan(tmp_path, skill_dir=str(tmp_path / "tao"), set="dataset.batch_size=1")
+    assert made.skill.folder == own
+    assert (made.metric.name, made.skill.facts.listed) == ("val_mAP50", True)
+    entry = {"image_dir": str(tmp_path / "val" / "images"), "json_file": str(tmp_path / "val" / "annotations.json")}
+    assert keypath.get(made.launch.spec, "dataset.val_data_sources") == [entry]
+    assert keypath.get(made.launch.spec, "dataset.num_classes") == 3
+
+
+def test_several_folders_of_a_dataset_go_where_the_skill_says(tmp_path):
+    names = ("train", "query")
+    leaves = {f"dataset.{name}_dir": {"type": "string", "default": ""} for name in names}
+    sources = {
+        f"dataset.{name}_dir": {
+            "source": "train_datasets",
+            "path": f"sample_{name}.tar.gz",
+            "runtime": "extracted_folder",
+        }
+        for name in names
+    }
+    for name in names:
+        (tmp_path / "faces" / f"sample_{name}").mkdir(parents=True)
+    flags = {"train_data": str(tmp_path / "faces")}
+    made = bank_plan(tmp_path, leaves, flags, data_sources={"train": sources})
+    for name in names:
+        assert keypath.get(made.launch.spec, f"dataset.{name}_dir") == str(tmp_path / "faces" / f"sample_{name}")

@@ -75,8 +75,8 @@ def _facts(plan: Plan, job: JobSpec) -> list[tuple[str, str]]:
 
 def _data(plan: Plan) -> list[str]:
     return [
-        f"{name} {item.url or _words.path(item.folder)}: {item.image_count} images, {item.annotation_count} boxes, "
-        f"{_words.count(len(item.categories), 'category').replace('categorys', 'categories')}"
+        f"{name} {item.url or _words.path(item.folder)}"
+        + (f": {_counts(item)}" if item.image_count is not None else "")
         for name, split in (("train", plan.data.train), ("val", plan.data.val))
         for item in split
     ]
@@ -85,6 +85,11 @@ def _data(plan: Plan) -> list[str]:
 def _brought(plan: Plan) -> str:
     size_bytes = sum(item.size_bytes for item in plan.pinned.values())
     return f"{_words.size(size_bytes)} of S3 to each node, into {_words.path(cache_dir(plan.settings['cache_dir']))}"
+
+
+def _counts(item: Dataset) -> str:
+    categories = _words.count(len(item.categories), "category").replace("categorys", "categories")
+    return f"{item.image_count} images, {item.annotation_count} boxes, {categories}"
 
 
 def _budget(plan: Plan) -> str:

@@ -93,17 +93,16 @@ class Bank:
             SkillError, ConfigError: the skill of that name cannot be read.
         """
         wanted = _plain(name)
-        for folder in self.folders.values():
-            if wanted in (_plain(folder.resolve().name), derived.model_of(folder)):
-                return self.load(folder)
         models = {folder: self._model(folder) for folder in self.folders.values()}
-        for called in (lambda folder: {models[folder]}, _names):
-            matches = [folder for folder in models if wanted in called(folder)]
-            if len(matches) > 1:
-                which = ", ".join(sorted(models[folder] for folder in matches))
-                raise UsageError(f"{len(matches)} models are called '{name}'", tip=f"say which: {which}")
-            if matches:
-                return self.load(matches[0])
+        for folder, model in models.items():
+            if wanted in (_plain(folder.resolve().name), derived.model_of(folder), _plain(model)):
+                return self.load(folder)
+        matches = [folder for folder in models if wanted in _names(folder)]
+        if len(matches) > 1:
+            which = ", ".join(sorted(models[folder] for folder in matches))
+            raise UsageError(f"{len(matches)} models are called '{name}'", tip=f"say which: {which}")
+        if matches:
+            return self.load(matches[0])
         tip = near(wanted, models.values())
         raise UsageError(f"no model '{name}'", tip=f"{tip} tao-automl models lists them".strip(), code="model-unknown")
 

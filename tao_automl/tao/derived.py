@@ -68,6 +68,7 @@ def document(source: Source) -> dict[str, Any]:
         **metrics(source),
         "keys": {name: path for name, path in _keys(source).items() if path},
         "checkpoints": _checkpoints(source),
+        **_data(source),
         "launch": _launch(source),
         "carry": _carry(source),
     }
@@ -181,6 +182,12 @@ def _checkpoints(source: Source) -> dict[str, str]:
         "best_file": "model_best_{epoch:03d}.pth",
         "latest": "*_model_latest.pth",
     }
+
+
+def _data(source: Source) -> dict[str, Any]:
+    """The format of the data, where it is one that is looked into."""
+    found = re.match(r"coco|odvg", str(source.info.get("data_format")))
+    return {"data": {"format": found[0]}} if found else {}
 
 
 def _launch(source: Source) -> list[dict[str, Any]]:

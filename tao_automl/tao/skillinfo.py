@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,21 @@ from tao_automl.tao import yamlfile
 INFO = "references/skill_info.yaml"
 DEPLOY_INFO = "references/tao-deploy-*.skill_info.yaml"
 _DEPLOY = "deploy_"
+
+# Where nothing declares the data: what the files of TAO's standard datasets are called, by the input they go to.
+_STANDARD = {
+    "image_dir": "images.tar.gz",
+    "images_dir": "images.tar.gz",
+    "json_file": "annotations.json",
+    "data_file": "annotations.txt",
+    "csv_path": "dataset.csv",
+}
+_SPLITS = (
+    ("calibration", "calibration_dataset"),
+    ("train", "train_datasets"),
+    ("val", "eval_dataset"),
+    ("test", "eval_dataset"),
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +61,7 @@ class Action:
     """One thing a container can do. `command` holds `{config_path}` where the spec's path goes.
 
     `deploy`: the deploy container does it, which has spec templates of its own.
+    `metric_file`: a JSON file in the results folder that has the metrics, of a trainer without a status file.
     `image` is None where TAO leaves it to whoever launches. `template` is the name of the spec template, where
     it is stated. Of `outputs`, a value is file or folder.
     """
@@ -60,6 +77,7 @@ class Action:
     upload_excludes: tuple[str, ...]
     deploy: bool = False
     template: str | None = None
+    metric_file: str | None = None
 
     @property
     def task(self) -> str:
@@ -147,17 +165,20 @@ class Info:
         image = item.get("container_image", info.get("container_image"))
         excludes = item.get("upload_excludes")
         template = self.part(info, "", "spec_templates").get(name)
+        inputs = {key: self._input(entry, f"{at}.inputs") for key, entry in self.part(item, at, "inputs").items()}
+        declared = self._sources(sources, f"data_sources.{name}", info.get("data_format"))
         return Action(
             name=name,
             command=self.text(item, at, "command"),
             image=image if isinstance(image, str) and image else None,
-            inputs={key: self._input(entry, f"{at}.inputs") for key, entry in self.part(item, at, "inputs").items()},
+            inputs=inputs,
             outputs={key: _kind(entry) for key, entry in self.part(item, at, "outputs").items()},
             spec_params={key: word for key, word in params.items() if isinstance(word, str)},
-            data_sources=self._sources(sources, f"data_sources.{name}", info.get("data_format")),
+            data_sources=declared or tuple(_undeclared(inputs)),
             config_format=str(item.get("config_format", "yaml")),
             upload_excludes=tuple(str(entry) for entry in excludes) if isinstance(excludes, list) else (),
             template=template if isinstance(template, str) else None,
+            metric_file=_text(item.get("metric_file")),
         )
 
     def _input(self, entry: Any, at: str) -> Input:
@@ -195,6 +216,22 @@ class Info:
         if not isinstance(chosen, str):
             raise self.error(f"{at}.path", f"{at}.path is missing")
         return chosen
+
+
+def _undeclared(inputs: Mapping[str, Input]) -> Iterator[DataSource]:
+    """Data that TAO leaves to whoever launches, by the names of the inputs: `dataset.val_data_sources[0].json_file`.
+
+    Inputs of other names have to be set by their keys.
+    """
+    for key, needed in inputs.items():
+        block, _, name = key.rpartition(".")
+        source = next((source for word, source in _SPLITS if re.search(rf"(?:^|[._]){word}", block)), None)
+        if source and name in _STANDARD and not needed.optional:
+            yield DataSource(key, source, many=False, files={"": _STANDARD[name]})
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _kind(entry: Any) -> str:

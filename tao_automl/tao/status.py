@@ -85,12 +85,17 @@ def _line(raw: bytes) -> Line | None:
     return Line(
         status=status if isinstance(status, str) else None,
         message=str(entry.get("message", "")),
-        kpi={str(name): _value(value) for name, value in kpi.items()} if isinstance(kpi, dict) else None,
+        kpi=kpi_of(kpi) if isinstance(kpi, dict) else None,
         epoch=_integer(entry.get("epoch")),
         max_epoch=_integer(entry.get("max_epoch")),
         step=_integer(entry.get("step")),
         time_per_epoch_s=seconds(entry.get("time_per_epoch")),
     )
+
+
+def kpi_of(values: Mapping[Any, Any]) -> Kpi:
+    """Metrics by name: numbers and texts; None for all else, NaN included."""
+    return {str(name): _value(value) for name, value in values.items()}
 
 
 def _value(value: Any) -> float | str | None:

@@ -28,7 +28,7 @@ def load(path: Path) -> dict[str, Any]:
         SkillError: no mapping.
         ConfigError: the text is not of its format; file and line are named.
     """
-    data = _toml(path) if path.suffix == ".toml" else _json(path) if path.suffix == ".json" else yamlfile.load(path)[0]
+    data = _toml(path) if path.suffix == ".toml" else _json(path) if path.suffix == ".json" else yamlfile.data(path)
     if not isinstance(data, dict):
         raise SkillError(f"{path} is no spec: a mapping is expected")
     return data
@@ -61,24 +61,15 @@ def _without_null(value: Any, path: str) -> Any:
 
 def _toml(path: Path) -> Any:
     try:
-        return tomllib.loads(_text(path))
+        return tomllib.loads(yamlfile.read(path))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: broken TOML: {error}") from None
 
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(_text(path))
+        return json.loads(yamlfile.read(path))
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}:{error.lineno}:{error.colno}: broken JSON: {error.msg}") from None
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: unreadable JSON: {error}") from None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text") from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None

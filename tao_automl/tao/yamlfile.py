@@ -23,6 +23,10 @@ class Loader(yaml.SafeLoader):
     """PyYAML's safe loader with two differences: `1e-4` is a float, and a date stays text."""
 
 
+class _Quick(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The same in C, where PyYAML has it: ten times as fast, for files of which no line is ever named."""
+
+
 class Dumper(yaml.SafeDumper):
     """The writer for `Loader`: text that either reader would take for a number gets quotes."""
 
@@ -31,7 +35,8 @@ Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-for _resolver in (Loader, Dumper):
+_Quick.yaml_implicit_resolvers = {first: list(pairs) for first, pairs in Loader.yaml_implicit_resolvers.items()}
+for _resolver in (Loader, _Quick, Dumper):
     _resolver.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, _FLOAT_STARTS)
 
 
@@ -43,15 +48,36 @@ def load(path: Path) -> tuple[Any, Locate]:
     Raises:
         ConfigError: no such file, not text, not YAML, or a key stands twice in one mapping.
     """
+    return loads(read(path), str(path))
+
+
+def read(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        ConfigError: no such file, or not text.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path} is missing") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    return loads(text, str(path))
+
+
+def data(path: Path) -> Any:
+    """The data of a file that a program has written, quickly. Of a key that stands twice the last one counts.
+
+    Raises:
+        ConfigError: no such file, not text, or not YAML.
+    """
+    text = read(path)
+    try:
+        return yaml.load(text, Loader=_Quick)
+    except (yaml.YAMLError, ValueError):
+        return loads(text, str(path))[0]  # says better what is wrong, and where
 
 
 def loads(text: str, source: str) -> tuple[Any, Locate]:

@@ -63,6 +63,12 @@ def test_of_two_skills_of_one_name_the_first_root_counts(root: Path, tmp_path: P
     assert [item.model for item in found] == ["seg_net", "talk"]
 
 
+def test_a_model_that_is_called_so_in_an_earlier_root_goes_before_a_folder_of_that_name(tmp_path: Path) -> None:
+    own = shutil.copytree(TOYS / "tao-train-toy", tmp_path / "mine")
+    assert Bank.of(tmp_path, TOYS).find("toy").folder == own
+    assert Bank.of(TOYS, tmp_path).find("toy").folder == TOYS / "tao-train-toy"
+
+
 def test_a_network_of_several_models_is_no_name(root: Path) -> None:
     fake.write(root / "more", "tao-train-fast-talk", network_arch="chat")
     with pytest.raises(UsageError) as caught:

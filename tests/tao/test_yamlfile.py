@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tao_automl.errors import ConfigError
 from tao_automl.tao import yamlfile
@@ -85,3 +89,30 @@ def test_an_empty_file_is_none(tmp_path: Path) -> None:
 def test_a_list_that_holds_itself_does_not_hang() -> None:
     data, _ = yamlfile.loads("a: &here [1, *here]\n", "x")
     assert data["a"][1] is data["a"]
+
+
+_PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(max_size=5), below, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(_PLAIN)
+def test_the_quick_way_reads_the_same(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
+    path = tmp_path_factory.mktemp("quick") / "a.yaml"
+    path.write_text(yaml.dump(value, Dumper=yamlfile.Dumper), encoding="utf-8")
+    assert yamlfile.data(path) == yamlfile.load(path)[0] == value
+
+
+@pytest.mark.parametrize("text", ["a: 1e-4", "a: 2026-01-02", "a: 1_000", "a: yes", "a: '1e-4'", "", "a: [1e5, .5e3]"])
+def test_the_quick_way_knows_the_same_numbers_and_dates(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    assert yamlfile.data(tmp_path / "a.yaml") == yamlfile.loads(text, "a")[0]
+
+
+@pytest.mark.parametrize("text", ["a: [", "a: 1\n\tb: 2", "a: !!python/object:x {}", "a: &x [*y]", "a: 0x_"])
+def test_the_quick_way_names_what_is_broken(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"a\.yaml"):
+        yamlfile.data(tmp_path / "a.yaml")
