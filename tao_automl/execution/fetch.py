@@ -20,7 +20,7 @@ from tao_automl.errors import PlatformError
 from tao_automl.execution.store import Object, Store
 from tao_automl.tao.remote import Address
 
-PART_BYTES = 8 * 2**20
+PART_BYTES = 64 * 2**20
 THREADS = 16
 DAMAGED_TIMES = 3  # the same object, arrived with another digest than its own
 _MD5 = re.compile(r"[0-9a-f]{32}")
