@@ -51,9 +51,12 @@ class Upload:
         worker.start()
         try:
             yield
-        finally:
-            self._over.set()
-            worker.join()
+        except BaseException:
+            self._end(worker)
+            with contextlib.suppress(AutoMLError):  # what ended the study is what counts
+                self.once()
+            raise
+        self._end(worker)
         self.once()
 
     def once(self) -> None:
@@ -74,6 +77,10 @@ class Upload:
             del self._sent[name]
         if problems:
             raise problems[0]
+
+    def _end(self, worker: threading.Thread) -> None:
+        self._over.set()
+        worker.join()
 
     def _repeat(self, say: Callable[[str], None]) -> None:
         said = None

@@ -147,6 +147,17 @@ def test_while_a_study_goes_on_its_files_follow(s3: Bucket, study: Path, monkeyp
     assert "too busy" in said[0]
 
 
+def test_of_a_study_that_breaks_off_the_last_files_are_sent_and_its_own_error_is_said(s3: Bucket, study: Path) -> None:
+    def break_off() -> None:
+        with copy(s3, study).going_on(print):
+            (study / "last.txt").write_text("last")
+            raise PlatformError("the disk is full")
+
+    with pytest.raises(PlatformError, match="the disk is full"):
+        break_off()
+    assert there(s3)["last.txt"] == b"last"
+
+
 def test_a_store_that_takes_nothing_is_an_error_at_the_start(s3: Bucket, study: Path) -> None:
     made = Upload(study, remote.parse("s3://no-such-bucket-here/results"), everything)
     with pytest.raises(AutoMLError, match="no bucket 'no-such-bucket-here'"), made.going_on(print):
