@@ -1,0 +1,31 @@
+"""Each model's whole chain: its study file, the best checkpoint, and every action after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Cli
+
+ROOT = Path(__file__).parents[2]
+CHAIN = ("evaluate", "inference", "export", "quantize", "gen_trt_engine", "deploy_evaluate", "deploy_inference")
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("name", ["dino", "deformable-detr", "grounding-dino", "mask-grounding-dino"])
+def test_a_study_file_leads_to_the_best_checkpoint_and_through_every_action(cli: Cli, name: str) -> None:
+    small = ("--trials", "2", "--epochs", "2", "--pruner", "none", "--parallel", "2", "--studies-dir", "studies")
+    cli("run", "-f", str(ROOT / "studies" / f"{name}.yaml"), "--name", name, *small)
+    best = cli.json("best", name)
+    done = {action: cli.json("action", action, name) for action in CHAIN}
+    assert done["evaluate"]["checkpoint"] == best["checkpoint"]
+    assert best["value"] in [float(value) for value in done["evaluate"]["metrics"].values()]
+    exported = Path(done["export"]["outputs"]["export.onnx_file"])
+    engine = Path(done["gen_trt_engine"]["outputs"]["gen_trt_engine.trt_engine"])
+    assert exported.stat().st_size > 1000
+    assert done["gen_trt_engine"]["checkpoint"] == str(exported)
+    assert {done[action]["checkpoint"] for action in ("deploy_evaluate", "deploy_inference")} == {str(engine)}
+    assert done["deploy_evaluate"]["metrics"]
+    assert Path(done["quantize"]["model"]).is_file()
+    assert any(Path(done["inference"]["folder"]).rglob("*.jpg"))
