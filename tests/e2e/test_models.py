@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import Cli
+from tests.execution.nodes import Nodes
 
 ROOT = Path(__file__).parents[2]
 CHAIN = ("evaluate", "inference", "export", "quantize", "gen_trt_engine", "deploy_evaluate", "deploy_inference")
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """One Ray for all, because every command would start its own."""
+    nodes = Nodes({"one": "0,1"})
+    yield nodes.address
+    nodes.close()
+
+
 @pytest.mark.parametrize("name", ["dino", "deformable-detr", "grounding-dino", "mask-grounding-dino"])
-def test_a_study_file_leads_to_the_best_checkpoint_and_through_every_action(cli: Cli, name: str) -> None:
-    small = ("--trials", "2", "--epochs", "2", "--pruner", "none", "--parallel", "2", "--studies-dir", "studies")
-    cli("run", "-f", str(ROOT / "studies" / f"{name}.yaml"), "--name", name, *small)
+def test_a_study_file_leads_to_the_best_checkpoint_and_through_every_action(cli: Cli, address: str, name: str) -> None:
+    here = ("--studies-dir", "studies", "--address", address)
+    cli("run", "-f", str(ROOT / "studies" / f"{name}.yaml"), "--name", name, "--trials", "2", "--epochs", "2", *here)
     best = cli.json("best", name)
     done = {action: cli.json("action", action, name) for action in CHAIN}
     assert done["evaluate"]["checkpoint"] == best["checkpoint"]
@@ -28,4 +38,4 @@ def test_a_study_file_leads_to_the_best_checkpoint_and_through_every_action(cli:
     assert {done[action]["checkpoint"] for action in ("deploy_evaluate", "deploy_inference")} == {str(engine)}
     assert done["deploy_evaluate"]["metrics"]
     assert Path(done["quantize"]["model"]).is_file()
-    assert any(Path(done["inference"]["folder"]).rglob("*.jpg"))
+    assert any(Path(done["inference"]["folder"]).rglob("*.png"))
