@@ -22,7 +22,7 @@ import pytest
 from tao_automl.errors import PlatformError
 from tao_automl.execution import runtimes
 from tao_automl.execution.job import JobSpec, JobStatus, Phase, Site
-from tao_automl.execution.runtimes import Runtime
+from tao_automl.execution.runtimes import Runtime, supervisor
 
 WAIT_S = 20.0
 
@@ -413,6 +413,17 @@ class ProcessContract(RuntimeContract):
         (job.folder / "pid.json").write_text(json.dumps({**owner, **changed}))
         status = runtime.attach_or_start(job)
         assert (status.phase, status.exit_code) == (Phase.EXITED, None)
+
+    def test_a_job_that_starts_while_somebody_looks_is_not_taken_for_lost(
+        self, runtime: Runtime, make, endless: Work, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = make(endless)
+        pid = self.running(runtime, job, endless)
+        looks = iter([None])  # the first look comes a moment before the file
+        found = supervisor.owner
+        monkeypatch.setattr(supervisor, "owner", lambda folder: next(looks, found(folder)))
+        status = runtime.poll(job)
+        assert (status.phase, status.pid) == (Phase.RUNNING, pid)
 
     def test_a_job_whose_bookkeeping_is_damaged_is_lost(self, runtime: Runtime, make, quick: Work) -> None:
         job = make(quick)

@@ -164,8 +164,9 @@ def _status(job_id: str, folder: Path) -> JobStatus:
 
 
 def _unowned(job_id: str, folder: Path) -> JobStatus:
-    if (folder / "pid.json").exists():  # it comes whole: one that cannot be read was damaged, with its machine
-        return JobStatus(job_id, Phase.EXITED)
+    if (folder / "pid.json").exists():  # made between the two looks; or, as it comes whole, damaged with its machine
+        unread = supervisor.owner(folder) is None
+        return JobStatus(job_id, Phase.EXITED) if unread else _status(job_id, folder)
     if (folder / "stop.json").exists():
         return JobStatus(job_id, Phase.EXITED, error="it was stopped before it started")
     return JobStatus(job_id, Phase.UNKNOWN)
