@@ -57,7 +57,7 @@ EVERYTHING: dict[str, Any] = {
     "env": {"NCCL_DEBUG": "INFO", "HF_TOKEN": None},
     "cache_dir": "/scratch/cache",
     "upload": "s3://bucket/results",
-    "mount": ["/cache:/root/.cache:rw", "/weights"],
+    "mount": ["/cache:/scratch/kept:rw", "/weights"],
 }
 
 

@@ -46,11 +46,7 @@ MODEL = Model(
     name="deformable_detr",
     network_arch="deformable_detr",
     actions={
-        "train": SPEC,
-        "evaluate": SPEC.plus(evaluate=detr.EVALUATE),
-        "export": SPEC.plus(export=detr.EXPORT),
-        "inference": SPEC.plus(inference=detr.INFERENCE),
-        "quantize": SPEC,
+        **toolkit.trained(SPEC, detr.EVALUATE, detr.EXPORT, detr.INFERENCE),
         **toolkit.deployed(SPEC, detr.GEN_TRT_ENGINE, detr.EVALUATE, detr.INFERENCE),
     },
 )

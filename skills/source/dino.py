@@ -48,11 +48,7 @@ MODEL = Model(
     name="dino",
     network_arch="dino",
     actions={
-        "train": SPEC,
-        "evaluate": SPEC.plus(evaluate=detr.EVALUATE),
-        "export": SPEC.plus(export=detr.EXPORT),
-        "inference": SPEC.plus(inference=detr.INFERENCE),
-        "quantize": SPEC,
+        **toolkit.trained(SPEC, detr.EVALUATE, detr.EXPORT, detr.INFERENCE),
         "distill": SPEC.plus(distill=DISTILL),
         **toolkit.deployed(SPEC, detr.GEN_TRT_ENGINE, detr.EVALUATE, detr.INFERENCE),
     },

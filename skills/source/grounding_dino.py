@@ -14,11 +14,7 @@ MODEL = Model(
     name="grounding_dino",
     network_arch="grounding_dino",
     actions={
-        "train": SPEC,
-        "evaluate": SPEC.plus(evaluate=detr.EVALUATE),
-        "export": SPEC.plus(export=detr.EXPORT),
-        "inference": SPEC.plus(inference=detr.INFERENCE),
-        "quantize": SPEC,
+        **toolkit.trained(SPEC, detr.EVALUATE, detr.EXPORT, detr.INFERENCE),
         **toolkit.deployed(SPEC, grounding.GEN_TRT_ENGINE, detr.EVALUATE, detr.INFERENCE),
     },
 )

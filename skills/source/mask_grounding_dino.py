@@ -62,11 +62,7 @@ MODEL = Model(
     name="mask_grounding_dino",
     network_arch="mask_grounding_dino",
     actions={
-        "train": SPEC,
-        "evaluate": SPEC.plus(evaluate=EVALUATE),
-        "export": SPEC.plus(export=detr.EXPORT),
-        "inference": SPEC.plus(inference=INFERENCE),
-        "quantize": SPEC,
+        **toolkit.trained(SPEC, EVALUATE, detr.EXPORT, INFERENCE),
         **toolkit.deployed(SPEC, grounding.GEN_TRT_ENGINE, EVALUATE, INFERENCE),
     },
 )

@@ -181,6 +181,17 @@ def spec(model: Group, dataset: Group, train: Group, **more: Leaf | Group) -> Gr
     return Group("", {**ROOT, "wandb": WANDB, **own, "quantize": QUANTIZE})
 
 
+def trained(spec: Group, evaluate: Group, export: Group, inference: Group) -> dict[str, Group]:
+    """The specs of the actions that every model's own container has."""
+    return {
+        "train": spec,
+        "evaluate": spec.plus(evaluate=evaluate),
+        "export": spec.plus(export=export),
+        "inference": spec.plus(inference=inference),
+        "quantize": spec,
+    }
+
+
 def deployed(trained: Group, engine: Group, evaluate: Group, inference: Group) -> dict[str, Group]:
     """The actions of the deploy container, which neither trains nor tracks, and so has no keys for that."""
     read = Group("", {name: trained.children[name] for name in (*ROOT, "model", "dataset")})

@@ -49,10 +49,10 @@ _NAMES = tuple(name for commands in COMMANDS.values() for name in commands)
 class Commands(click.Group):
     """The commands of `COMMANDS`; each lives in the file of its name, as `command`."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 click's signature
         return list(_NAMES)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 click's signature
         if cmd_name not in _NAMES:
             return None
         found: click.Command = importlib.import_module(f"tao_automl.cli.{cmd_name}").command
@@ -66,7 +66,7 @@ class Commands(click.Group):
             raise UsageError(f"no command '{args[0]}'", tip=tip, code="no-command")
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 click's signature
         """By group, from the table: no command is imported to be listed."""
         for group, commands in COMMANDS.items():
             with formatter.section(group):

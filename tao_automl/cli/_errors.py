@@ -111,8 +111,8 @@ def _translated(error: click.ClickException, args: Sequence[str]) -> AutoMLError
     if isinstance(error, click.NoSuchOption):
         matches = near(error.option_name, _options_of(context))
         return UsageError(f"no option {error.option_name}", tip=matches or tip, code="no-option")
-    if isinstance(error, click.MissingParameter) and error.param is not None:
-        return UsageError(f"{error.param.make_metavar(context)} is missing", tip=tip)  # type: ignore[arg-type]
+    if isinstance(error, click.MissingParameter) and error.param is not None and context is not None:
+        return UsageError(f"{error.param.make_metavar(context)} is missing", tip=tip)
     message = error.message.rstrip(".")
     if isinstance(error, click.BadParameter) and error.param is not None:
         message = f"{error.param.opts[0]}: {message[:1].lower()}{message[1:]}"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rich.cells import cell_len
 from rich.text import Text
+
+Item = TypeVar("Item")
 
 GAP = 2
 ELASTIC_MIN = 14  # a narrower column of words reads worse than none
@@ -67,7 +70,7 @@ def _text(cell: str | Text | None) -> Text:
     return cell if isinstance(cell, Text) else Text(cell or "")
 
 
-def _without(items: list, place: int) -> list:  # type: ignore[type-arg]
+def _without(items: Sequence[Item], place: int) -> list[Item]:
     return [item for index, item in enumerate(items) if index != place]
 
 

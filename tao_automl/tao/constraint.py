@@ -7,7 +7,6 @@ looks at something that the spec does not say holds, unless it asks for it: `a.b
 
 from __future__ import annotations
 
-import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,12 +18,6 @@ from tao_automl.tao import keypath, match, spec
 _RULE = re.compile(r"\s*(.+?)\s+(<=|>=|==|!=|<|>|in|has)\s+(.+?)\s*")
 _SIDE = re.compile(r"(\S+)\s+([*%])\s+(\S+)")
 _CALL = re.compile(r"(len|min|max|distinct)\(([^()]+)\)")
-_ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 _CALLS: Mapping[str, Callable[[list[Any]], Any]] = {
     "len": len,
     "min": lambda items: min(filter(match.is_number, items), default=None),
@@ -96,7 +89,7 @@ def _compare(left: Any, op: str, right: Any) -> bool:
         return not isinstance(left, list) or right in left
     if op == "in":
         return not isinstance(right, list) or left in right
-    return not (match.is_number(left) and match.is_number(right)) or _ORDER[op](left, right)
+    return not (match.is_number(left) and match.is_number(right)) or match.ORDER[op](left, right)
 
 
 def _side(text: str, get: match.Get) -> Any:

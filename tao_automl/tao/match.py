@@ -14,7 +14,7 @@ from typing import Any
 Get = Callable[[str], Any]  # the value at a path, None if there is none
 
 _COMPARISON = re.compile(r"(<=|>=|<|>)\s*(\S+)")
-_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -29,7 +29,7 @@ def holds(value: Any, wanted: Any, get: Get) -> bool:
     compared = comparison(wanted)
     if compared:
         bound = limit(compared[1], get)
-        return is_number(value) and is_number(bound) and _OPERATORS[compared[0]](value, bound)
+        return is_number(value) and is_number(bound) and ORDER[compared[0]](value, bound)
     if isinstance(wanted, str) and (wanted.startswith("*") or wanted.endswith("*")):
         return isinstance(value, str) and _like(value, wanted)
     return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
