@@ -22,8 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tao_automl import attempts, recovery, results
-from tao_automl import plan as plans
+from tao_automl import attempts, jobs, recovery, results
 from tao_automl.attempts import Watched
 from tao_automl.errors import PlatformError
 from tao_automl.events import EventLog
@@ -159,7 +158,7 @@ class Tuner:
         known = {self._job_id(trial) for trial in self._ledger.running()}
         for job_id, state in self._cluster.survey().items():
             trial_job = whole(job_id)
-            if trial_job in known or not plans.is_trial_job(trial_job, self._plan.name):
+            if trial_job in known or not jobs.is_trial_job(trial_job, self._plan.name):
                 continue
             self._cluster.end(job_id)
             if state.phase is not Phase.EXITED:
@@ -183,7 +182,7 @@ class Tuner:
             self.cancel("stopped")
 
     def _job_id(self, trial: FrozenTrial) -> str:
-        return plans.job_id(self._plan.name, trial.number, attempt_of(trial))
+        return jobs.job_id(self._plan.name, trial.number, attempt_of(trial))
 
     def _paths(self, trial: FrozenTrial) -> AttemptPaths:
         return self._plan.paths.attempt(trial.number, attempt_of(trial))
@@ -199,11 +198,11 @@ class Tuner:
         Doing it again changes nothing: a driver that dies in between is followed by one that submits again.
         """
         paths = self._plan.paths.attempt(number, attempt)
-        job = dataclasses.replace(plans.trial_job(self._plan, number, attempt), avoid=self._ledger.avoid(known))
+        job = dataclasses.replace(jobs.trial_job(self._plan, number, attempt), avoid=self._ledger.avoid(known))
         attached = paths.spec.exists()
         if not attached:
             changed = known.get(attributes.CHANGED) or {}
-            plans.write_job(paths, job, plans.trial_spec(self._plan, {**values, **changed}, paths))
+            jobs.write_job(paths, job, jobs.trial_spec(self._plan, {**values, **changed}, paths))
         self._cluster.submit(job)
         self._ledger.store(number, {attributes.ATTEMPT: attempt, attributes.VALUES: values})
         kind = "trial_attached" if attached else "trial_started"
