@@ -250,6 +250,7 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         attributes.ALGORITHM: settings["algorithm"],
         attributes.PRUNER: settings["pruner"],
         attributes.SEED: settings["seed"],
+        **plan.start.attributes,
     }
 
 

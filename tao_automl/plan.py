@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tao_automl import capacity, launch, mounts, studydata
+from tao_automl import capacity, firstpoints, launch, mounts, studydata
 from tao_automl.capacity import Need
 from tao_automl.config import Settings
 from tao_automl.errors import SkillError, UsageError
@@ -26,6 +26,7 @@ from tao_automl.search import algorithms
 from tao_automl.search.overrides import Overrides
 from tao_automl.search.overrides import read as read_overrides
 from tao_automl.search.space import Limits, SearchSpace
+from tao_automl.search.start import Start
 from tao_automl.tao import keypath, skill
 from tao_automl.tao.bank import Bank
 from tao_automl.tao.dataset import Data
@@ -52,6 +53,7 @@ class Plan:
     embedded: bool = False  # nobody named data: the stand-in trains on its sample data
     pinned: Mapping[str, Staged] = field(default_factory=dict)  # what is read from an object store, by address
     gpus_here: int | None = None  # of this machine; None if no trial needs one or a cluster is named
+    start: Start = field(default_factory=Start)  # what a new study begins with beside the defaults
 
     @property
     def studies(self) -> StudiesPaths:
@@ -158,11 +160,15 @@ def prepare(settings: Settings, now: datetime, check: Callable[[Plan], None] = l
         AutoMLError: whatever the user asked wrongly; nothing has been started or changed then.
     """
 
+    found: list[Start] = []
+
     def checked(plan: Plan) -> None:
+        found.append(firstpoints.start(plan.settings, plan.skill.model, plan.space, plan.epochs))
         check_machine(plan)
         check(plan)
 
-    return known(settings, now, checked)
+    plan = known(settings, now, checked)
+    return dataclasses.replace(plan, start=found[0])
 
 
 def known(

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Kept", "Limits", "Parameter", "Rule", "SearchSpace"]
 
-# How a walk gets the code of a parameter: sampled, stored or its centre; MISSING = none in this trial.
-_Choose = Callable[[Parameter, Domain, Number], Any]
+# How a walk gets the code of a parameter: sampled, stored or its centre; MISSING = none in this trial. It is given
+# the parameter, its domain in this trial, and the value that it depends on.
+Choose = Callable[[Parameter, Domain, Number], Any]
 
 
 @dataclass(frozen=True)
@@ -114,10 +115,14 @@ class SearchSpace:
 
     def centre(self) -> dict[str, Any]:
         """The params of trial 0: the launched values, moved only as far as a rule demands."""
+        return self.params(lambda parameter, domain, parent: domain.clip(parameter.encode(parameter.default, parent)))
+
+    def params(self, pick: Choose) -> dict[str, Any]:
+        """The params of the point whose codes `pick` gives, parents first; it is asked for active parameters only."""
         params: dict[str, Any] = {}
 
         def choose(parameter: Parameter, domain: Domain, parent: Number) -> Any:
-            params[parameter.name] = domain.clip(parameter.encode(parameter.default, parent))
+            params[parameter.name] = pick(parameter, domain, parent)
             return params[parameter.name]
 
         self._walk(choose)
@@ -149,7 +154,7 @@ class SearchSpace:
     def _rules_of(self) -> Mapping[str, tuple[Rule, ...]]:
         return {path: tuple(rule for rule in self.rules if rule.left == path) for path in self.order}
 
-    def _walk(self, choose: _Choose) -> dict[str, Any]:
+    def _walk(self, choose: Choose) -> dict[str, Any]:
         """Every value in order; one that follows a rule is listed if its parent is searched or it moved."""
         values: dict[str, Any] = {}
 

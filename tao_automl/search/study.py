@@ -26,6 +26,7 @@ from tao_automl.search.attributes import (
     EPOCHS,
     INFEASIBLE,
     METRIC,
+    POINTS,
     PRUNER,
     SEED,
     SPACE,
@@ -80,7 +81,8 @@ def create(
 ) -> Study:
     """A new study with its trial 0, the centre of the space, waiting to be asked.
 
-    `attributes` are kept with the study; ALGORITHM, PRUNER, SEED and EPOCHS decide how it is searched.
+    `attributes` are kept with the study; ALGORITHM, PRUNER, SEED and EPOCHS decide how it is searched, and those
+    of POINTS are asked for next.
 
     Raises:
         StudyError: there is a study of this name.
@@ -95,6 +97,8 @@ def create(
         for key, value in {**attributes, METRIC: metric.name}.items():
             study.set_user_attr(key, value)
         study.enqueue_trial(space.centre())
+        for point in attributes.get(POINTS, ()):
+            study.enqueue_trial(point["params"])
         study.set_user_attr(SPACE, space.fingerprint())
     return study
 
