@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from tao_automl.search import feasible
 from tao_automl.search import rules as rule_book
 from tao_automl.search.lists import by_element
 from tao_automl.search.overrides import Number, Overrides
@@ -82,7 +83,7 @@ class SearchSpace:
         stated = [*rule_book.read(facts.rules, schema)]
         for path in (*found, *(entry.path for entry in kept)):
             stated += rule_book.of_field(schema.fields[path])
-        found = _with_gaps(found, stated)
+        found = feasible.checked(_with_gaps(found, stated), stated, lambda path: _launched(launched, path))
         return cls._assembled(found, kept, tuple(stated), launched)
 
     @classmethod
@@ -100,7 +101,7 @@ class SearchSpace:
             for activity in parameter.active:
                 parents[path].update(activity.keys())
         order = rule_book.order(found, parents)
-        given = {path: keypath.get(launched, path, None) if keypath.valid(path) else None for path in order}
+        given = {path: _launched(launched, path) for path in order}
         following = tuple(_following(entry, found, stated) for entry in kept)
         sampled = tuple(found[path] for path in order if path in found)
         return cls(sampled, following, stated, given, order)
@@ -176,6 +177,10 @@ class SearchSpace:
                 if code is not MISSING:
                     values[path] = parameter.decode(code, parent)
         return values
+
+
+def _launched(spec: Mapping[str, Any], path: str) -> Any:
+    return keypath.get(spec, path, None) if keypath.valid(path) else None
 
 
 def _with_gaps(found: dict[str, Parameter], stated: Iterable[Rule]) -> dict[str, Parameter]:

@@ -99,6 +99,10 @@ def unchanged(tmp_path: Path, files_below: Callable[[Path], dict[str, bytes]]) -
         ((*RUN, "--search", "train.optim.lr=fast"), ("train.optim.lr",)),
         ((*RUN, "--search", "dataset.batchsize"), ("dataset.batchsize", "dataset.batch_size")),
         ((*RUN, "--keep", "train.optim.lrx"), ("train.optim.lrx", "train.optim.lr")),
+        (
+            (*RUN, "--search", "model.num_select=950..1000"),
+            ("model.num_select=950..1000", "model.num_queries=100..900"),
+        ),
         ((*RUN, "--point", "train.optim.lr=0.5"), ("train.optim.lr=0.5", "1e-05..0.001")),
         ((*RUN, "--point", "model.num_queries=310"), ("model.num_queries=310", "100..900 in steps of 50")),
         ((*RUN, "--point", "train.optim.momentum=0.8"), ("train.optim.momentum", "AdamW")),
