@@ -259,7 +259,7 @@ KEYS: Mapping[str, Key] = {
         Key("pruner", _text, "How bad trials are stopped early: median or none", "median", metavar="NAME"),
         Key("seed", _integer(0), "Seed of the search", 1, metavar="N"),
         Key("set", _mapping, "Set a key of the spec for every trial", metavar="KEY=VALUE", many=True),
-        Key("search", _mapping, "Search a key: KEY, KEY=LOW..HIGH[:log] or KEY=a,b,c", metavar="KEY[=RANGE]", many=True),
+        Key("search", _mapping, "Search a key: KEY, KEY=LOW..HIGH[:log|:ratio] or KEY=a,b,c", metavar="KEY[=RANGE]", many=True),
         Key("keep", _list, "Do not search a key", metavar="KEY", many=True),
         Key("point", _points, "Try this config first, after the defaults: KEY=VALUE,KEY=VALUE; the rest as launched", metavar="POINT", many=True),
         Key("warm_start", _list, "Learn from an earlier study of the same model: its name, FOLDER/NAME or FILE.db#NAME", metavar="STUDY", many=True),

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from tao_automl.cli import _words
 from tao_automl.cli._tables import Column, Table
-from tao_automl.search.parameter import Parameter
+from tao_automl.search.parameter import Encoding, Parameter
 from tao_automl.search.space import SearchSpace
 
 
@@ -36,7 +36,7 @@ def _searched(space: SearchSpace) -> Table:
 
 def _cells(parameter: Parameter) -> list[str]:
     origin = f"{parameter.origin}: {parameter.why}" if parameter.why else parameter.origin
-    if parameter.parent:
+    if parameter.encoding is Encoding.GAP:
         origin += f"; sampled as the gap above {parameter.parent}"
     if parameter.active:
         origin += "; only while " + " or ".join(condition.text for condition in parameter.active)
@@ -44,10 +44,18 @@ def _cells(parameter: Parameter) -> list[str]:
         parameter.path,
         parameter.type,
         span(parameter),
-        "log" if parameter.log else "",
+        _scale(parameter),
         _words.value(parameter.default),
         origin,
     ]
+
+
+_SCALES = {Encoding.COMPLEMENT: "log(1-x)", Encoding.SWITCH: "0,log", Encoding.RATIO: "ratio", Encoding.GAP: "gap"}
+
+
+def _scale(parameter: Parameter) -> str:
+    """How it is sampled; nothing where that is linear, or among choices."""
+    return _SCALES.get(parameter.encoding, "log" if parameter.log else "")
 
 
 def span(parameter: Parameter) -> str:

@@ -98,6 +98,7 @@ class SearchSpace:
         for rule in stated:
             parents.setdefault(rule.left, set()).update([rule.right] if isinstance(rule.right, str) else [])
         for path, parameter in found.items():
+            parents[path].update([parameter.parent] if parameter.parent else [])
             for activity in parameter.active:
                 parents[path].update(activity.keys())
         order = rule_book.order(found, parents)
