@@ -24,6 +24,7 @@ class Ledger:
         self._known: list[FrozenTrial] | None = None  # what was read last; None once something was written
         self._running: list[FrozenTrial] = []  # of them
         self._past = stopping.Past()  # of those that are finished: they do not change, so it holds for their number
+        self._widened_at = 0  # so many were finished when it was last asked whether a range is to be widened
 
     def trials(self) -> list[FrozenTrial]:
         if self._known is None:
@@ -43,6 +44,14 @@ class Ledger:
 
     def spent(self, now: datetime) -> stopping.Spent:
         return stopping.spent(self.running(), now, self._past)
+
+    def widen(self) -> list[dict[str, Any]]:
+        """The ends of ranges that are moved now, by what the finished trials say."""
+        self.trials()
+        if self._past.finished == self._widened_at:
+            return []
+        self._widened_at = self._past.finished
+        return studies.widen(self._study, self._space)
 
     def ask(self) -> tuple[int, dict[str, Any]]:
         """A new trial: its number and its config."""

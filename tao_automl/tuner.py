@@ -188,6 +188,8 @@ class Tuner:
         return self._plan.paths.attempt(trial.number, attempt_of(trial))
 
     def _start(self) -> None:
+        for entry in self._ledger.widen():
+            self._events.emit("range_widened", **entry)
         number, values = self._ledger.ask()
         self._watched[number] = Watched(self._now_s)
         self._submit(number, 1, values, {})

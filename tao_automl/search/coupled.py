@@ -59,4 +59,5 @@ def _coupled(found: Mapping[str, Parameter], path: str, wanted: Range) -> Parame
         encoding=Encoding.RATIO,
         parent=parent.path,
         gap=(float(wanted.low), float(wanted.high)),
+        reach=(None, None),
     )

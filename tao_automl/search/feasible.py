@@ -125,5 +125,11 @@ def _narrowed(item: Parameter, span: _Span) -> Parameter:
     if centre != item.default:
         notes.append(f"trial 0 takes {centre:g}, the nearest to the launched {item.default:g}")
     return replace(
-        item, low=low, high=high, choices=choices, default=centre, why="; ".join(note for note in notes if note)
+        item,
+        low=low,
+        high=high,
+        choices=choices,
+        default=centre,
+        why="; ".join(note for note in notes if note),
+        reach=(None, None),
     )

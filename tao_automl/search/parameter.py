@@ -106,6 +106,7 @@ class Parameter:
     Under SWITCH it may also be 0, below `low`. The choices of type 'list' are lists, ordered.
     `origin` is where the range comes from: 'schema', 'role: …', 'automl.yaml' or '--search'. `gap` is the
     range above `parent`, or under RATIO that of its share. `active` holds conditions on other searched parameters.
+    `reach`: how far each end of the range may be moved once a study shows that the best lies there; None = not.
     """
 
     path: str
@@ -122,6 +123,7 @@ class Parameter:
     parent: str | None = None
     gap: tuple[Number, Number] | None = None
     active: tuple[Activity, ...] = field(default=())
+    reach: tuple[Number | None, Number | None] = (None, None)
 
     @property
     def name(self) -> str:
@@ -200,12 +202,13 @@ class Parameter:
             "name": self.name,
             "parent": self.parent,
             "when": [condition.text for condition in self.active],
+            "reach": list(self.reach),
         }
 
     def identity(self) -> Mapping[str, Any]:
         """What decides which values can be proposed; JSON."""
         known = self.as_dict()
-        for words in ("origin", "why"):
+        for words in ("origin", "why", "reach"):
             del known[words]
         return {**known, "gap": self.gap}
 

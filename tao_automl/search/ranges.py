@@ -90,7 +90,29 @@ def _around(field: Field, role: Role, box: Box, centre: Number, scope: Scope) ->
         capped = min(box.high, 0.3) if role.name == "weight decay" else box.high
         window = replace(window, low=box.low, high=max(capped, centre))
         base = replace(base, origin="schema")
-    return _fitted(base, window, box, notes)
+    found = _fitted(base, window, box, notes)
+    if isinstance(found, str) or trusted or role.widens is None:
+        return found
+    return replace(found, reach=_reach(found, role.widens, box))
+
+
+def _reach(parameter: Parameter, limits: tuple[float, float], box: Box) -> tuple[Number | None, Number | None]:
+    """Each end half as far again from the centre, within the box and the role's limits; None where that is no move."""
+    low, high, centre = parameter.low, parameter.high, parameter.default
+    assert low is not None
+    assert high is not None
+    if parameter.log:
+        wider = Window(low * math.sqrt(low / centre), high * math.sqrt(high / centre))
+    else:
+        wider = Window(low - (centre - low) / 2, high + (high - centre) / 2)
+    first, last = _inside(wider, box, centre)
+    first, last = max(first, limits[0]), min(last, limits[1])
+    first, last = _on_grid(first, last, centre, _whole_step(parameter)) if box.whole else (clean(first), clean(last))
+    return first if first < low else None, last if last > high else None
+
+
+def _whole_step(parameter: Parameter) -> int | None:
+    return None if parameter.step is None else int(parameter.step)
 
 
 def _switch(field: Field, role: Role, box: Box, window: tuple[float, float]) -> Parameter | str:

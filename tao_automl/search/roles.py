@@ -47,7 +47,7 @@ class Role:
     """`pattern` is matched against the last part of a path. `shape` gives the window around a centre, or the
     reason why there is none. `keep`: why the role is not searched unless the user names it. `kind`: only
     'int' or 'float' fields have the role. `off`: the range to look at beside the zero that is launched, where
-    zero means "none of it".
+    zero means "none of it". `widens`: how low and how high its window may ever be widened.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Role:
     log: bool = False
     encoding: Encoding = Encoding.PLAIN
     off: tuple[float, float] | None = None
+    widens: tuple[float, float] | None = None
 
 
 def role_of(path: str, whole: bool) -> Role:
@@ -197,8 +198,9 @@ ROLES: tuple[Role, ...] = (  # the first that fits; `lr_decay` must not reach a 
         True,
         "float",
         log=True,
+        widens=(0, math.inf),
     ),
-    Role("decay factor", r"lr_decay|gamma", _log(5, 5, cap=0.9), True, "float", log=True),
+    Role("decay factor", r"lr_decay|gamma", _log(5, 5, cap=0.9), True, "float", log=True, widens=(0, 0.9)),
     Role("epochs of a schedule", r"lr_step_size|patience|epochs?|(.*_)?warmup_epochs?", _epochs, kind="int"),
     Role("warm-up iterations", r"(.*_)?warm_?up_(iters|steps)", _log(10, 10), kind="int", log=True),
     Role("layer-wise decay", r"layer_decay(_rate)?", _fraction(0.5, 0.95), kind="float"),
@@ -210,8 +212,17 @@ ROLES: tuple[Role, ...] = (  # the first that fits; `lr_decay` must not reach a 
         "float",
         log=True,
         off=(1e-6, 1e-2),
+        widens=(0, 0.3),
     ),
-    Role("learning rate", r"(.*_)?lr|lr_backbone|lr_clip|(.*_)?learning_rate", _log(20, 5), True, "float", log=True),
+    Role(
+        "learning rate",
+        r"(.*_)?lr|lr_backbone|lr_clip|(.*_)?learning_rate",
+        _log(20, 5),
+        True,
+        "float",
+        log=True,
+        widens=(0, math.inf),
+    ),
     Role("momentum", r"(.*_)?momentum|(.*_)?betas|.*ema.*decay", _momentum, kind="float", encoding=Encoding.COMPLEMENT),
     Role(
         "gradient clip",
@@ -221,10 +232,11 @@ ROLES: tuple[Role, ...] = (  # the first that fits; `lr_decay` must not reach a 
         "float",
         log=True,
         off=(0.05, 5.0),
+        widens=(0, math.inf),
     ),
     Role("layers", r"(enc|dec)_layers|num_layers", _layers, kind="int"),
     Role("selection", r"num_select", _selection, kind="int", keep=_SCORING),
-    Role("queries", r"num_(.*_)?queries", _queries, kind="int"),
+    Role("queries", r"num_(.*_)?queries", _queries, kind="int", widens=(1, math.inf)),
     Role("dropout", r".*dropout.*", _fraction(0.0, 0.5), kind="float"),
     Role("probability", r".*(prob(?!l)|ratio(?!n)).*", _probability, kind="float"),
     Role("size", r".*_(size|max|min)|hidden_dim|window_length", _size, kind="int"),

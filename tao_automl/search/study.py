@@ -20,7 +20,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tao_automl.errors import StudyError, near
-from tao_automl.search import algorithms
+from tao_automl.search import algorithms, widening
 from tao_automl.search.attributes import (
     ALGORITHM,
     EPOCHS,
@@ -30,6 +30,7 @@ from tao_automl.search.attributes import (
     PRUNER,
     SEED,
     SPACE,
+    WIDENED,
 )
 from tao_automl.search.storage import START, open_readonly, open_storage, storage_errors
 
@@ -44,6 +45,7 @@ __all__ = [
     "TrialState",
     "ask",
     "create",
+    "current",
     "load",
     "names",
     "open_readonly",
@@ -58,6 +60,7 @@ __all__ = [
     "tell",
     "tell_infeasible",
     "trials",
+    "widen",
 ]
 
 # What Optuna says at INFO we say ourselves; its handler writes to stderr.
@@ -150,10 +153,28 @@ def running(study: Study) -> list[FrozenTrial]:
     return [trial for trial in trials(study) if trial.state == TrialState.RUNNING]
 
 
+def current(study: Study, space: SearchSpace) -> SearchSpace:
+    """The space with the ranges that the study has widened since it was created."""
+    return widening.widened(space, study.user_attrs.get(WIDENED, ()))
+
+
+def widen(study: Study, space: SearchSpace) -> list[dict[str, Any]]:
+    """Decide from the finished trials which ends of ranges are moved; returns those of WIDENED that are new."""
+    if len(study.directions) > 1:
+        return []
+    known = list(study.user_attrs.get(WIDENED, ()))
+    maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
+    new = widening.decide(space, trials(study), maximize, known)
+    if new:
+        set_study_attributes(study, {WIDENED: [*known, *new]})
+    return new
+
+
 def ask(study: Study, space: SearchSpace) -> tuple[int, dict[str, Any]]:
     """A new trial: its number and the values of the spec by path. The first is the centre of the space."""
     started = [trial for trial in trials(study) if trial.state != TrialState.WAITING]
     with storage_errors(study.study_name):
+        space = current(study, space)
         study.sampler = _sampler(study, space, len(started))
         trial = study.ask()
         return trial.number, space.suggest(trial)
@@ -165,6 +186,7 @@ def resume_ask(study: Study, number: int, space: SearchSpace) -> dict[str, Any]:
     if frozen.state != TrialState.RUNNING:
         return space.decode(frozen.params)
     with storage_errors(study.study_name):
+        space = current(study, space)
         study.sampler = _sampler(study, space, number)
         return space.suggest(Trial(study, frozen._trial_id))
 

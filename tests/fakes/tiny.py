@@ -93,6 +93,7 @@ class Bench:
             attributes.PRUNER: plan.settings["pruner"],
             attributes.SEED: plan.settings["seed"],
             attributes.EPOCHS: plan.epochs,
+            **plan.start.attributes,
         }
         studies.create(self.storage, plan.name, plan.metric, plan.space, attributes=known)
         self.new_driver()
