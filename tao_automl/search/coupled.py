@@ -60,4 +60,5 @@ def _coupled(found: Mapping[str, Parameter], path: str, wanted: Range) -> Parame
         parent=parent.path,
         gap=(float(wanted.low), float(wanted.high)),
         reach=(None, None),
+        window="",
     )

@@ -107,6 +107,7 @@ class Parameter:
     `origin` is where the range comes from: 'schema', 'role: …', 'automl.yaml' or '--search'. `gap` is the
     range above `parent`, or under RATIO that of its share. `active` holds conditions on other searched parameters.
     `reach`: how far each end of the range may be moved once a study shows that the best lies there; None = not.
+    `window` says how a role finds its range.
     """
 
     path: str
@@ -124,6 +125,7 @@ class Parameter:
     gap: tuple[Number, Number] | None = None
     active: tuple[Activity, ...] = field(default=())
     reach: tuple[Number | None, Number | None] = (None, None)
+    window: str = ""
 
     @property
     def name(self) -> str:
@@ -198,6 +200,7 @@ class Parameter:
             "choices": None if self.choices is None else list(self.choices),
             "default": self.default,
             "origin": self.origin,
+            "window": self.window,
             "why": self.why,
             "name": self.name,
             "parent": self.parent,
@@ -208,7 +211,7 @@ class Parameter:
     def identity(self) -> Mapping[str, Any]:
         """What decides which values can be proposed; JSON."""
         known = self.as_dict()
-        for words in ("origin", "why", "reach"):
+        for words in ("origin", "why", "reach", "window"):
             del known[words]
         return {**known, "gap": self.gap}
 

@@ -79,9 +79,8 @@ def _around(field: Field, role: Role, box: Box, centre: Number, scope: Scope) ->
     if window.centre is not None and window.centre != centre:
         notes.append(f"launched with {centre:g}, which {scope.epochs} epochs never reach")
         centre = int(window.centre) if box.whole else window.centre
-    base = Parameter(
-        field.path, "int" if box.whole else "float", centre, f"role: {role.name}" if role.name else "schema"
-    )
+    origin = f"role: {role.name}" if role.name else "schema"
+    base = Parameter(field.path, "int" if box.whole else "float", centre, origin, window=role.words)
     if window.options is not None:
         return _from_options(base, window.options, centre, window.encoding, notes)
     trusted = role.trusts_box and box.trusted
@@ -89,7 +88,7 @@ def _around(field: Field, role: Role, box: Box, centre: Number, scope: Scope) ->
         assert box.high is not None
         capped = min(box.high, 0.3) if role.name == "weight decay" else box.high
         window = replace(window, low=box.low, high=max(capped, centre))
-        base = replace(base, origin="schema")
+        base = replace(base, origin="schema", window="")
     found = _fitted(base, window, box, notes)
     if isinstance(found, str) or trusted or role.widens is None:
         return found
