@@ -77,6 +77,10 @@ class Activity:
             return f"set it to one that begins with {wanted[:-1]}: --set {key}={wanted[:-1]}…"
         return f"add --set {key}={_text(wanted)}"
 
+    def failing(self, get: Get) -> str | None:
+        """The key whose value would have to change for it to matter; None if it matters unless something else holds."""
+        return self._failing(get)[0] if self.fact.when else None
+
     def _failing(self, get: Get) -> tuple[str, Any]:
         def failures(entry: Mapping[str, Any]) -> list[tuple[str, Any]]:
             return [(key, wanted) for key, wanted in entry.items() if not match.holds(get(key), wanted, get)]

@@ -60,6 +60,16 @@ def whole(field: Field, launched: Any, scope: Scope) -> Parameter | str:
     return "it is a list, which is searched only if it holds milestones, sizes or betas"
 
 
+def are_milestones(path: str, value: Any) -> bool:
+    """Whether a list says at which epochs a schedule takes its steps."""
+    return _is_list_of(value, int) and bool(_MILESTONES.fullmatch(path.rpartition(".")[2]))
+
+
+def within(epochs: int) -> list[int] | None:
+    """The one milestone that short trainings are advised to have, at four fifths of the epochs; None for one epoch."""
+    return [max(1, round(0.8 * epochs))] if epochs > 1 else None
+
+
 def _places(path: str, elements: Mapping[str, Sequence[Field]]) -> tuple[str, ...]:
     return tuple(part.path for part in elements[path]) if path in elements else (path,)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tao_automl.errors import SkillError, UsageError, near
-from tao_automl.search import coupled, ranges, rules, stated
+from tao_automl.search import coupled, lists, ranges, rules, stated
 from tao_automl.search.activity import Activity
 from tao_automl.search.overrides import Choices, Overrides, Range
 from tao_automl.search.parameter import Encoding, Kept, Parameter
@@ -239,13 +239,22 @@ def _drop_inactive(question: Question, found: dict[str, Parameter]) -> dict[str,
             reason = activity.reason(question.value)
             if path in question.overrides.search:
                 raise UsageError(f"{path} has {reason}", activity.tip(question.value))
-            dropped[path] = reason
+            dropped[path] = reason + _remedy(question, activity)
             del found[path]
         changed = any(off.values())
     for path, parameter in list(found.items()):
         searched = tuple(item for item in conditions[path] if set(item.keys()) & set(found))
         found[path] = replace(parameter, active=searched)
     return dropped
+
+
+def _remedy(question: Question, activity: Activity) -> str:
+    """What would make it matter, where that is a schedule which ends before its first step."""
+    key = activity.failing(question.value)
+    steps = lists.within(question.scope.epochs)
+    if key is None or steps is None or not lists.are_milestones(key, question.value(key)):
+        return ""
+    return f"; with --set {key}={steps} it would be searched"
 
 
 def _activities(question: Question, path: str) -> Iterator[Activity]:

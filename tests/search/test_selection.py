@@ -12,7 +12,10 @@ def test_kept_parameters_name_the_value_that_switches_them_off(detr, why_kept):
     assert why["train.optim.momentum"] == "no effect: train.optim.optimizer is AdamW"
     assert why["train.optim.layer_decay_rate"] == "no effect: model.backbone is resnet_50"
     assert why["train.optim.lr_step_size"] == "no effect: train.optim.lr_scheduler is MultiStep"
-    assert why["train.optim.lr_decay"] == ("no effect: train.optim.lr_steps is [11], not below train.num_epochs (10)")
+    assert why["train.optim.lr_decay"] == (
+        "no effect: train.optim.lr_steps is [11], not below train.num_epochs (10); "
+        "with --set train.optim.lr_steps=[8] it would be searched"
+    )
     assert why["dataset.augmentation.train_random_crop_min"] == (
         "no effect: dataset.augmentation.fixed_random_crop is 1024"
     )
