@@ -48,7 +48,7 @@ class Role:
     reason why there is none. `keep`: why the role is not searched unless the user names it. `kind`: only
     'int' or 'float' fields have the role. `off`: the range to look at beside the zero that is launched, where
     zero means "none of it". `widens`: how low and how high its window may ever be widened.
-    `words` say what the window is.
+    `words` say what the window is. `structural`: a model that is loaded whole has it fixed.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Role:
     off: tuple[float, float] | None = None
     widens: tuple[float, float] | None = None
     words: str = ""
+    structural: bool = False
 
 
 def role_of(path: str, whole: bool) -> Role:
@@ -270,7 +271,7 @@ ROLES: tuple[Role, ...] = (  # the first that fits; `lr_decay` must not reach a 
         widens=(0, math.inf),
         words="a tenth to 10 times the launched value",
     ),
-    Role("layers", r"(enc|dec)_layers|num_layers", _layers, kind="int", words="up to 3 fewer or more"),
+    Role("layers", r"(enc|dec)_layers|num_layers", _layers, kind="int", words="up to 3 fewer or more", structural=True),
     Role("selection", r"num_select", _selection, kind="int", keep=_SCORING, words="100 and more"),
     Role(
         "queries",

@@ -25,6 +25,7 @@ _ACTIONS = frozenset(
 # `val_base` is a value where a schedule begins, not one of validation.
 _EVALUATION = re.compile(r"(?!val_(?:base|start|final)$)(val|validation|test|infer|eval|evaluation|inference)_.*")
 _DIVISIBLE = re.compile(r"(?:divisible by|multiple of)\W{1,3}(\w[\w.]*\w|\d)")
+_WHOLE_MODEL = re.compile(r"pretrained_(model|checkpoint)(_path)?")
 _SWITCHES = ("enable", "enabled")  # of the group they stand in
 _STEERING = ("learning rate", "weight decay", "milestones within the epochs")  # roles that decide what is learned
 _INSTEAD = "searched because nothing else of the default set steers the training"
@@ -144,7 +145,19 @@ def _reason(question: Question, field: Field) -> str | None:
         return "its launched value is " + ("not set yet (???)" if value else "null")
     if path in question.facts.ranges:
         return None
-    return role_of(path, field.type == "int").keep
+    role = role_of(path, field.type == "int")
+    loaded = _loaded(question) if role.structural else None
+    return f"its weights are those of {loaded}" if loaded else role.keep
+
+
+def _loaded(question: Question) -> str | None:
+    """The key that names a whole model to start from, if one is launched."""
+    paths = (path for path in question.schema.fields if _WHOLE_MODEL.fullmatch(path.rpartition(".")[2]))
+    return next((path for path in sorted(paths) if _is_text(question.value(path))), None)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value not in ("", "???")
 
 
 def _parameter(question: Question, field: Field) -> Parameter | str:

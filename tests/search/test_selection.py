@@ -191,3 +191,16 @@ def test_a_number_that_is_launched_as_an_expression_starts_from_the_schemas_defa
     assert "launched as text; trial 0 takes 0.0005" in rate.why
     assert found["train.schedulers.weight_decay.val_base"].default == 0.04
     assert "train.schedulers.weight_decay.val_final" not in found
+
+
+def test_layers_are_kept_where_a_whole_model_is_loaded(build, by_path, why_kept) -> None:
+    leaves = {
+        "model.enc_layers": {"type": "int", "default": 6, "minimum": 1, "automl_enabled": True},
+        "train.optim.lr": {"type": "float", "default": 2e-4, "minimum": 0, "automl_enabled": True},
+        "train.pretrained_model_path": {"type": "string", "default": ""},
+    }
+    assert "model.enc_layers" in by_path(build(leaves))
+    loaded = {"train__pretrained_model_path": "/weights/coco.pth"}
+    why = "its weights are those of train.pretrained_model_path"
+    assert why_kept(build(leaves, **loaded))["model.enc_layers"] == why
+    assert "model.enc_layers" in by_path(build(leaves, "model.enc_layers=3..6", **loaded))
