@@ -96,6 +96,8 @@ def _one(study: Study, console: Console) -> list[str | Text]:
         out += ["", *table.lines(console.width)]
         if len(shown) < len(rows):
             out += [f"{len(rows) - len(shown)} earlier trials are left out; --json has all"]
+    if study.widened:
+        out += ["", *(f"the {end['side']} end of {end['path']} is now {end['to']:g}" for end in study.widened)]
     if study.winner is not None:
         out += ["", *_best.summary(study, study.winner)]
     if study.state == "stopped":

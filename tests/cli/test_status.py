@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import create_trial
 
-from tao_automl.search.attributes import ATTEMPT, BEST_EPOCH, BEST_VALUE
-from tao_automl.search.study import ask
+from tao_automl.search.attributes import ATTEMPT, BEST_EPOCH, BEST_VALUE, WIDENED
+from tao_automl.search.study import ask, load, open_storage, set_study_attributes
 from tests.cli import study_on_disk
 
 
@@ -85,3 +85,12 @@ def test_of_many_trials_the_last_are_shown_with_the_best_and_the_first(call, tmp
     assert "28 earlier trials are left out; --json has all" in said.out
     assert len(call("status", "long", "--json").document["trials"]) == 130
     assert "left out" not in call("status", "coco").out
+
+
+def test_a_range_that_was_widened_is_said(call, tmp_path: Path) -> None:
+    moved = {"path": "train.optim.lr", "side": "high", "to": 0.02, "trials": 6}
+    opened = load(open_storage(f"sqlite:///{tmp_path / 'studies' / 'studies.db'}"), "coco")
+    set_study_attributes(opened, {WIDENED: [moved]})
+    assert "the high end of train.optim.lr is now 0.02" in call("status", "coco").out.splitlines()
+    assert call("status", "coco", "--json").document["widened"] == [moved]
+    assert "train.optim.lr: high end 0.02" in call("show", "coco").out
