@@ -27,11 +27,13 @@ class Endings:
     def finish(self, trial: FrozenTrial, state: JobStatus, progress: Progress) -> None:
         """The job is over: say what it was worth, and tell; or give the trial another attempt."""
         plan, paths, intent = self._plan, self._session.paths(trial), trial.user_attrs.get(attributes.INTENT)
-        values = attempts.points(plan, progress)
-        if values and attempts.is_done(plan, state, progress):
-            self._tell(trial, TrialState.COMPLETE, attempts.facts(plan, paths, state, values))
+        values, segment = attempts.points(plan, progress), self._session.segment(trial)
+        if values and attempts.is_done(segment, state, progress):
+            # Optuna's tools compare the values of COMPLETE trials; one that ended at a rung is PRUNED at its epoch.
+            outcome = TrialState.COMPLETE if segment.end >= plan.epochs else TrialState.PRUNED
+            self._tell(trial, outcome, attempts.facts(plan, paths, state, values, segment))
         elif intent == PRUNED:
-            self._tell(trial, TrialState.PRUNED, attempts.facts(plan, paths, state, values))
+            self._tell(trial, TrialState.PRUNED, attempts.facts(plan, paths, state, values, segment))
         elif intent == CANCELLED:
             self._again(trial, {})
         else:
@@ -40,7 +42,8 @@ class Endings:
     def publish(self, told: int | None = None) -> None:
         """Refresh `best/` and remove checkpoints that no longer count. Safe to repeat."""
         plan, names = self._plan, self._plan.skill.facts.checkpoints
-        criteria = results.Criteria(plan.metric, names, plan.settings["keep_checkpoints"])
+        keep = plan.settings["keep_checkpoints"]
+        criteria = results.Criteria(plan.metric, names, keep, self._ledger.needed())
         won = results.refresh(plan.paths, plan.name, self._ledger.trials(), criteria, told)
         if won is not None:
             self._session.events.emit("new_best", trial=won.trial, epoch=won.epoch, metric=won.metric, value=won.value)
@@ -52,8 +55,11 @@ class Endings:
 
     def _fail(self, trial: FrozenTrial, state: JobStatus, progress: Progress, intent: str | None) -> None:
         """Why it failed, and what follows from that."""
-        plan, paths = self._plan, self._session.paths(trial)
-        found = attempts.diagnose(plan, paths, state, progress, intent == SILENT)
+        plan, paths, segment = self._plan, self._session.paths(trial), self._session.segment(trial)
+        if attempts.is_done(segment, state, progress):
+            found = attempts.without_metric(plan, progress)
+        else:
+            found = attempts.diagnose(paths, state, progress, intent == SILENT)
         if intent == OVERDUE:
             found = failure.diagnosis(FailureReason.TIMEOUT, f"it ran longer than {plan.settings['trial_timeout']:g} s")
         decision = recovery.decide(found, attempts.history(plan, trial, self._ledger.trials()))
@@ -62,7 +68,8 @@ class Endings:
             self._retry(trial, found, decision)
             return
         infeasible = decision.action is Action.INFEASIBLE
-        facts = attempts.facts(plan, paths, state, {} if infeasible else attempts.points(plan, progress))
+        values = {} if infeasible else attempts.points(plan, progress)
+        facts = attempts.facts(plan, paths, state, values, segment)
         facts |= {attributes.REASON: found.reason.value, attributes.DETAIL: found.line, attributes.FIX: found.fix}
         if decision.action is Action.ABORT:
             self._session.abort(decision.detail)

@@ -33,6 +33,8 @@ EVERYTHING: dict[str, Any] = {
     "direction": "minimize",
     "algorithm": "random",
     "pruner": "none",
+    "min_epochs": 2,
+    "reduction_factor": 4,
     "seed": 0,
     "set": {"train.optim.lr": "1e-3", "train.precision": "fp32"},
     "search": {"train.optim.weight_decay": None, "train.optim.lr": "1e-5..1e-3:log"},

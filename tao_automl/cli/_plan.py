@@ -65,7 +65,7 @@ def _facts(plan: Plan, job: JobSpec) -> list[tuple[str, str]]:
         *([("Brings", _brought(plan))] if plan.pinned else []),
         ("Goal", f"{metric.direction.value} {metric.name}"),
         ("Search", f"{search}; trial 0 is the model's defaults" if searched else "none: one plain training"),
-        ("Pruner", settings["pruner"] if searched else "none"),
+        ("Pruner", plan.pruner if searched else "none"),
         ("Budget", _budget(plan)),
         ("Runtime", _runtime(plan)),
         ("Keep", _kept(settings["keep_checkpoints"])),
