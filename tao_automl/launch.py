@@ -91,6 +91,12 @@ def data_is_named(skill: Skill, settings: Settings) -> bool:
     return sources.is_named(action, user)
 
 
+def classes_are_named(skill: Skill, settings: Settings) -> bool:
+    """True if the user says in any form how many classes there are."""
+    user = {skill.shorthand.get(name, name) for name in settings["set"]}
+    return settings["num_classes"] is not None or skill.facts.keys.num_classes in user
+
+
 def data_keys(skill: Skill) -> tuple[str, ...]:
     """The keys that say what training reads: where data go, else what it needs as input."""
     action = skill.actions["train"]

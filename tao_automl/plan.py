@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tao_automl import capacity, launch, mounts, studydata
+from tao_automl import capacity, launch, mounts, profile, studydata
 from tao_automl.capacity import Need
 from tao_automl.config import Settings
 from tao_automl.errors import SkillError, UsageError
@@ -22,6 +22,7 @@ from tao_automl.execution.cluster import Room
 from tao_automl.execution.job import Mount, Staged
 from tao_automl.launch import Launch
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths, skills_dir
+from tao_automl.profile import Profile
 from tao_automl.search import algorithms
 from tao_automl.search.overrides import Overrides
 from tao_automl.search.overrides import read as read_overrides
@@ -52,6 +53,7 @@ class Plan:
     embedded: bool = False  # nobody named data: the stand-in trains on its sample data
     pinned: Mapping[str, Staged] = field(default_factory=dict)  # what is read from an object store, by address
     gpus_here: int | None = None  # of this machine; None if no trial needs one or a cluster is named
+    profile: Profile | None = None  # of a new study that says nothing of data: the model's own, used or not
 
     @property
     def studies(self) -> StudiesPaths:
@@ -149,7 +151,8 @@ class Plan:
 def prepare(settings: Settings, now: datetime, check: Callable[[Plan], None] = lambda _plan: None) -> Plan:
     """Read the skill and the data, check everything that can be checked, choose what to search.
 
-    The machine is checked too: see `check_machine`.
+    The machine is checked too: see `check_machine`. Where nothing is said of data, the model's profile is what
+    runs, if it can be reached: see `profile.choose`.
 
     Args:
         check: has the last word; if it raises, nothing that was made for the plan is left.
@@ -162,7 +165,8 @@ def prepare(settings: Settings, now: datetime, check: Callable[[Plan], None] = l
         check_machine(plan)
         check(plan)
 
-    return known(settings, now, checked)
+    settings, found = profile.choose(settings, find_skill(settings))
+    return dataclasses.replace(known(settings, now, checked), profile=found)
 
 
 def known(
