@@ -165,7 +165,10 @@ def prepare(settings: Settings, now: datetime, check: Callable[[Plan], None] = l
         check_machine(plan)
         check(plan)
 
-    settings, found = profile.choose(settings, find_skill(settings))
+    chosen = find_skill(settings)
+    settings, found = profile.choose(settings, chosen)
+    anchored = launch.anchored(chosen, chosen.actions["train"], settings["set"])
+    settings = settings.with_values(settings.origin("set"), set=anchored)
     return dataclasses.replace(known(settings, now, checked), profile=found)
 
 
@@ -207,15 +210,6 @@ def known(
             plan = dataclasses.replace(plan, gpus_here=capacity.gpus_here(settings))
         check(plan)
     return plan
-
-
-def reading(plan: Plan, tree: Mapping[str, Any]) -> Plan:
-    """The plan with what a spec reads from an object store, and nothing else of it.
-
-    Raises:
-        AutoMLError: there is nothing at an address, or the store cannot be asked.
-    """
-    return dataclasses.replace(plan, pinned=studydata.pins_of(plan.settings, plan.pinned.values()).of(tree))
 
 
 def check_machine(plan: Plan) -> None:
