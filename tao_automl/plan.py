@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tao_automl import capacity, fidelity, launch, mounts, studydata
+from tao_automl import capacity, fidelity, launch, mounts, profile, studydata
 from tao_automl.capacity import Need
 from tao_automl.config import Settings
 from tao_automl.errors import SkillError, UsageError
@@ -22,6 +22,7 @@ from tao_automl.execution.cluster import Room
 from tao_automl.execution.job import Mount, Staged
 from tao_automl.launch import Launch
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths, skills_dir
+from tao_automl.profile import Profile
 from tao_automl.search import algorithms
 from tao_automl.search.algorithms import Schedule
 from tao_automl.search.overrides import Overrides
@@ -54,6 +55,7 @@ class Plan:
     embedded: bool = False  # nobody named data: the stand-in trains on its sample data
     pinned: Mapping[str, Staged] = field(default_factory=dict)  # what is read from an object store, by address
     gpus_here: int | None = None  # of this machine; None if no trial needs one or a cluster is named
+    profile: Profile | None = None  # of a new study that says nothing of data: the model's own, used or not
 
     @property
     def studies(self) -> StudiesPaths:
@@ -157,7 +159,8 @@ class Plan:
 def prepare(settings: Settings, now: datetime, check: Callable[[Plan], None] = lambda _plan: None) -> Plan:
     """Read the skill and the data, check everything that can be checked, choose what to search.
 
-    The machine is checked too: see `check_machine`.
+    The machine is checked too: see `check_machine`. Where nothing is said of data, the model's profile is what
+    runs, if it can be reached: see `profile.choose`.
 
     Args:
         check: has the last word; if it raises, nothing that was made for the plan is left.
@@ -170,7 +173,11 @@ def prepare(settings: Settings, now: datetime, check: Callable[[Plan], None] = l
         check_machine(plan)
         check(plan)
 
-    return known(settings, now, checked)
+    chosen = find_skill(settings)
+    settings, found = profile.choose(settings, chosen)
+    anchored = launch.anchored(chosen, chosen.actions["train"], settings["set"])
+    settings = settings.with_values(settings.origin("set"), set=anchored)
+    return dataclasses.replace(known(settings, now, checked), profile=found)
 
 
 def known(
@@ -211,15 +218,6 @@ def known(
             plan = dataclasses.replace(plan, gpus_here=capacity.gpus_here(settings))
         check(plan)
     return plan
-
-
-def reading(plan: Plan, tree: Mapping[str, Any]) -> Plan:
-    """The plan with what a spec reads from an object store, and nothing else of it.
-
-    Raises:
-        AutoMLError: there is nothing at an address, or the store cannot be asked.
-    """
-    return dataclasses.replace(plan, pinned=studydata.pins_of(plan.settings, plan.pinned.values()).of(tree))
 
 
 def check_machine(plan: Plan) -> None:

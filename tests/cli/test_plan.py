@@ -99,6 +99,18 @@ def test_with_the_policy_off_one_plain_training_is_planned(call, tmp_path: Path)
     assert "AutoML policy is off" in said.out
 
 
+def test_where_the_profile_cannot_run_the_stand_in_is_said_first_and_then_why(call, tmp_path: Path) -> None:
+    said = call("plan", "--model", "dino", "--node-gpus", "0")
+    assert said.code == 0, said.err
+    first, second, *_ = said.out.splitlines()
+    assert first.startswith("No data is named: the stand-in trainer runs")
+    assert second.startswith("The profile of dino cannot be used here: a trial needs 1 GPU, and this machine has 0.")
+    assert second.endswith("profile.yaml --runtime docker")
+    own = call("plan", "--model", "dino", "--node-gpus", "0", "--json").document["profile"]
+    assert own["file"].endswith("tao-train-dino/profile.yaml")
+    assert own["lacks"] in second
+
+
 @pytest.mark.parametrize("columns", ["50", "80"])
 def test_in_a_narrow_terminal_names_and_origins_are_whole(call, monkeypatch, tmp_path: Path, columns: str) -> None:
     monkeypatch.setenv("COLUMNS", columns)
