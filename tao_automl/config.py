@@ -183,6 +183,21 @@ def _mount(text: str) -> str:
     return ":".join([str(_path(host)), *rest])
 
 
+def _points(value: Any) -> list[dict[str, Any]]:
+    """Mappings of keys to values in a file; `KEY=VALUE,KEY=VALUE` as a flag, one point each."""
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return [_point(item) for item in items]
+
+
+def _point(value: Any) -> dict[str, Any]:
+    # A comma parts two keys; one inside a list, as in lr_steps=[6,8], is followed by no KEY=.
+    pairs = value if isinstance(value, Mapping) else re.split(r",(?=[^,=]+=)", _text(value))
+    found = _mapping(pairs)
+    if not found or any(item is None or item == "" for item in found.values() if not isinstance(value, Mapping)):
+        raise ValueError("is not KEY=VALUE,KEY=VALUE")
+    return found
+
+
 def _list(value: Any) -> list[str]:
     items = value if isinstance(value, (list, tuple)) else [value]
     return [_text(item) for item in items]
@@ -247,8 +262,10 @@ KEYS: Mapping[str, Key] = {
         Key("pbt_interval", _integer(1), "Epochs between two steps of pbt (default: a fifth of the epochs)", metavar="N"),
         Key("seed", _integer(0), "Seed of the search", 1, metavar="N"),
         Key("set", _mapping, "Set a key of the spec for every trial", metavar="KEY=VALUE", many=True),
-        Key("search", _mapping, "Search a key: KEY, KEY=LOW..HIGH[:log] or KEY=a,b,c", metavar="KEY[=RANGE]", many=True),
+        Key("search", _mapping, "Search a key: KEY, KEY=LOW..HIGH[:log|:ratio] or KEY=a,b,c", metavar="KEY[=RANGE]", many=True),
         Key("keep", _list, "Do not search a key", metavar="KEY", many=True),
+        Key("point", _points, "Try this config first, after the defaults: KEY=VALUE,KEY=VALUE; the rest as launched", metavar="POINT", many=True),
+        Key("warm_start", _list, "Learn from an earlier study of the same model: its name, FOLDER/NAME or FILE.db#NAME", metavar="STUDY", many=True),
         Key("runtime", _text, "What runs a trial: docker, process or standin", metavar="NAME"),
         Key("platform", _text, "Where trials run: a name in configs/platforms or a file", metavar="NAME", fixed=False),
         Key("address", _text, "A standing Ray cluster (default: Ray on this machine)", metavar="ADDRESS", fixed=False),

@@ -251,6 +251,7 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         attributes.ALGORITHM: settings["algorithm"],
         attributes.PRUNER: plan.pruner,
         attributes.SEED: settings["seed"],
+        **plan.start.attributes,
     }
 
 

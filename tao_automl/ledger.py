@@ -28,6 +28,7 @@ class Ledger:
         self._known: list[FrozenTrial] | None = None  # what was read last; None once something was written
         self._running: list[FrozenTrial] = []  # of them
         self._past = stopping.Past()  # of those that are finished: they do not change, so it holds for their number
+        self._widened_at = 0  # so many were finished when it was last asked whether a range is to be widened
 
     def trials(self) -> list[FrozenTrial]:
         if self._known is None:
@@ -56,7 +57,11 @@ class Ledger:
         trials = self.trials()
         if self._next is None:
             waiting = [trial for trial in trials if trial.state == TrialState.WAITING and is_proposed(trial)]
-            found = Proposal.of(waiting[0]) if waiting else self._schedule.propose(trials, self._space)
+            found = (
+                Proposal.of(waiting[0])
+                if waiting
+                else self._schedule.propose(trials, studies.current(self._study, self._space))
+            )
             self._next = (found,)
         return self._next[0]
 
@@ -67,6 +72,14 @@ class Ledger:
         trials = self.trials()
         begun = {trial.user_attrs.get(attributes.PARENT) for trial in trials if not trial.state.is_finished()}
         return self._schedule.needed(trials) | {int(number) for number in begun if number is not None}
+
+    def widen(self) -> list[dict[str, Any]]:
+        """The ends of ranges that are moved now, by what the finished trials say."""
+        self.trials()
+        if self._past.finished == self._widened_at:
+            return []
+        self._widened_at = self._past.finished
+        return studies.widen(self._study, self._space)
 
     def ask(self) -> tuple[int, dict[str, Any]]:
         """A new trial: its number and its config."""

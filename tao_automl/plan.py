@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tao_automl import capacity, fidelity, launch, mounts, profile, studydata
+from tao_automl import capacity, fidelity, firstpoints, launch, mounts, profile, studydata
 from tao_automl.capacity import Need
 from tao_automl.config import Settings
 from tao_automl.errors import SkillError, UsageError
@@ -28,6 +28,7 @@ from tao_automl.search.algorithms import Schedule
 from tao_automl.search.overrides import Overrides
 from tao_automl.search.overrides import read as read_overrides
 from tao_automl.search.space import Limits, SearchSpace
+from tao_automl.search.start import Start
 from tao_automl.tao import keypath, skill
 from tao_automl.tao.bank import Bank
 from tao_automl.tao.dataset import Data
@@ -56,6 +57,7 @@ class Plan:
     pinned: Mapping[str, Staged] = field(default_factory=dict)  # what is read from an object store, by address
     gpus_here: int | None = None  # of this machine; None if no trial needs one or a cluster is named
     profile: Profile | None = None  # of a new study that says nothing of data: the model's own, used or not
+    start: Start = field(default_factory=Start)  # what a new study begins with beside the defaults
 
     @property
     def studies(self) -> StudiesPaths:
@@ -169,15 +171,19 @@ def prepare(settings: Settings, now: datetime, check: Callable[[Plan], None] = l
         AutoMLError: whatever the user asked wrongly; nothing has been started or changed then.
     """
 
+    found: list[Start] = []
+
     def checked(plan: Plan) -> None:
+        found.append(firstpoints.start(plan.settings, plan.skill.model, plan.space, plan.epochs))
         check_machine(plan)
         check(plan)
 
     chosen = find_skill(settings)
-    settings, found = profile.choose(settings, chosen)
+    settings, own = profile.choose(settings, chosen)
     anchored = launch.anchored(chosen, chosen.actions["train"], settings["set"])
     settings = settings.with_values(settings.origin("set"), set=anchored)
-    return dataclasses.replace(known(settings, now, checked), profile=found)
+    plan = known(settings, now, checked)
+    return dataclasses.replace(plan, profile=own, start=found[0])
 
 
 def known(

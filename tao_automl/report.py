@@ -125,6 +125,7 @@ class Study:
     """One study with its trials. `state` is running, stopped or finished; `driver` says who runs it.
 
     `aborted` is the reason why no trial of it can run, `quarantine` the GPUs it no longer uses, as host/gpu.
+    `widened` are the ends of ranges that it has moved.
     """
 
     name: str
@@ -137,6 +138,7 @@ class Study:
     runtime: str | None
     aborted: str | None
     quarantine: tuple[str, ...]
+    widened: tuple[Mapping[str, Any], ...]
     trials: tuple[Trial, ...]
     winner: Winner | None
     paths: StudyPaths
@@ -186,6 +188,7 @@ class Study:
             "epochs": self.epochs,
             "runtime": self.runtime,
             "aborted": self.aborted,
+            "widened": [dict(entry) for entry in self.widened],
             "quarantine": list(self.quarantine),
             "best": self.winner.value if self.winner else None,
             "best_trial": self.winner.trial if self.winner else None,
@@ -262,6 +265,7 @@ def _study(where: Where, opened: BaseStorage, name: str, now: datetime) -> Study
         runtime=stored.get(attributes.RUNTIME),
         aborted=stored.get(attributes.ABORTED),
         quarantine=tuple(stored.get(attributes.QUARANTINE) or ()),
+        widened=tuple(stored.get(attributes.WIDENED) or ()),
         trials=tuple(_trial(trial, _Of(name, epochs, metric, paths), now) for trial in frozen),
         winner=results.winner(ranked[0], name, paths, metric) if ranked else None,
         paths=paths,

@@ -173,6 +173,8 @@ class Tuner:
             self.cancel("stopped")
 
     def _start(self) -> None:
+        for entry in self._ledger.widen():
+            self._events.emit("range_widened", **entry)
         number, values = self._ledger.ask()
         self._session.watch(number)
         self._submit(number, 1, values)

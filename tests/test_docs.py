@@ -21,6 +21,7 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "docs" / "actions.md",
     ROOT / "studies" / "README.md",
+    ROOT / "docs" / "search-space.md",
     ROOT / "docs" / "skills.md",
     *(ROOT / "skills").rglob("*.md"),
 ]

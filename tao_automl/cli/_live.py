@@ -246,6 +246,8 @@ def sentence(event: Event) -> str:
         "trial_stopping": f"trial {trial} is being stopped: {event.get('intent')}",
         "trial_lost": f"trial {trial} was lost with its machine; it is started again",
         "trial_waiting": f"trial {trial} waits: {event.get('detail')}",
+        "range_widened": f"the {event.get('side')} end of {event.get('path')} is now {_words.value(event.get('to'))}: "
+        "the best trials lie there",
         "study_stopping": str(event.get("reason")),
         "upload_failed": f"not uploaded for now: {event.get('detail')}",
         "preparing": f"{_place(event)}{event.get('detail')}",

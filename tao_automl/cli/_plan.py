@@ -19,6 +19,7 @@ from tao_automl.execution.job import JobSpec, Mount
 from tao_automl.layout import cache_dir
 from tao_automl.plan import Plan
 from tao_automl.profile import RUNTIME, Profile
+from tao_automl.search.transfer import Carried
 from tao_automl.studyfile import shown_value
 from tao_automl.tao import spec
 from tao_automl.tao.dataset import Dataset
@@ -78,12 +79,36 @@ def _facts(plan: Plan, job: JobSpec) -> list[tuple[str, str]]:
         *([("Brings", _brought(plan))] if plan.pinned else []),
         ("Goal", f"{metric.direction.value} {metric.name}"),
         ("Search", f"{search}; trial 0 is the model's defaults" if searched else "none: one plain training"),
+        *([("Tries", "\n".join(_tried(plan)))] if plan.start.points else []),
+        *([("Learns", "\n".join(_carried(item) for item in plan.start.carried))] if plan.start.carried else []),
         ("Pruner", plan.pruner if searched else "none"),
         ("Budget", _budget(plan)),
         ("Runtime", _runtime(plan)),
         ("Keep", _kept(settings["keep_checkpoints"])),
         *([("Upload", f"results and logs to {to}")] if (to := copies.address(plan)) else []),
     ]
+
+
+def _tried(plan: Plan) -> list[str]:
+    """The points that come after the defaults: where each is from, and what it changes."""
+    return [
+        f"{point['source']}: " + ", ".join(f"{path}={_words.value(value)}" for path, value in changed.items())
+        for point, changed in _points(plan)
+    ]
+
+
+def _points(plan: Plan) -> list[tuple[Mapping[str, Any], dict[str, Any]]]:
+    defaults = plan.space.decode(plan.space.centre())
+    decoded = [(point, plan.space.decode(point["params"])) for point in plan.start.points]
+    return [
+        (point, {path: value for path, value in values.items() if defaults.get(path) != value})
+        for point, values in decoded
+    ]
+
+
+def _carried(item: Carried) -> str:
+    trials = _words.count(item.trials, "finished trial")
+    return f"{item.used} of {trials} of study {item.name} lie in this space, ranked by {item.metric}"
 
 
 def _data(plan: Plan) -> list[str]:
@@ -205,6 +230,11 @@ def document(plan: Plan) -> dict[str, Any]:
             path: {"value": chosen.value, "origin": chosen.origin} for path, chosen in plan.launch.chosen.items()
         },
         "space": space_document(plan.skill.model, plan.space.as_dict()),
+        "points": [{"source": point["source"], "values": changed} for point, changed in _points(plan)],
+        "warm_start": [
+            {"study": item.name, "metric": item.metric, "trials": item.trials, "used": item.used}
+            for item in plan.start.carried
+        ],
         "first_job": json.loads(job.to_json()),
         "first_command": list(command(job)),
         "first_spec": spec.dump(jobs.first_spec(plan)),

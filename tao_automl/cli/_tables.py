@@ -40,14 +40,10 @@ class Table:
         says so.
         """
         columns, rows = self._filled()
-        widths = [
-            max(cell_len(column.title), *(cell_len(row[place].plain) for row in rows), 0)
-            for place, column in enumerate(columns)
-        ]
-        elastic = next((place for place, column in enumerate(columns) if column.elastic), None)
+        widths, elastic = _widths(columns, rows)
         dropped = ""
         if elastic is not None:
-            room = width - sum(widths) + widths[elastic] - GAP * (len(columns) - 1)
+            room = _room(widths, elastic, width)
             if room < min(widths[elastic], ELASTIC_MIN):
                 dropped = columns[elastic].title
                 columns, widths = _without(columns, elastic), _without(widths, elastic)
@@ -60,10 +56,29 @@ class Table:
             out.append(Text(f"(no room for {dropped}: a wider terminal or --json shows it)", style="dim"))
         return out
 
+    def gives_way(self, width: int) -> bool:
+        """Whether the elastic column finds no room."""
+        widths, elastic = _widths(*self._filled())
+        return elastic is not None and _room(widths, elastic, width) < min(widths[elastic], ELASTIC_MIN)
+
     def _filled(self) -> tuple[list[Column], list[list[Text]]]:
         rows = [[_text(cell) for cell in row] for row in self.rows]
         used = [place for place in range(len(self.columns)) if not rows or any(row[place] for row in rows)]
         return [self.columns[place] for place in used], [[row[place] for place in used] for row in rows]
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> tuple[list[int], int | None]:
+    """How wide each column wants to be, and the place of the elastic one."""
+    widths = [
+        max(cell_len(column.title), *(cell_len(row[place].plain) for row in rows), 0)
+        for place, column in enumerate(columns)
+    ]
+    return widths, next((place for place, column in enumerate(columns) if column.elastic), None)
+
+
+def _room(widths: Sequence[int], elastic: int, width: int) -> int:
+    """What is left for the elastic column."""
+    return width - sum(widths) + widths[elastic] - GAP * (len(widths) - 1)
 
 
 def _text(cell: str | Text | None) -> Text:

@@ -68,12 +68,16 @@ def _earlier(study: Study, number: int) -> list[Attempt]:
 
 def _show_study(study: Study, console: Console, as_json: bool) -> None:
     """Settings and space come from the study's folder and its skill; the rest is in storage."""
+    import dataclasses
+
     from tao_automl import driver
     from tao_automl.cli import _plan
     from tao_automl.errors import AutoMLError
+    from tao_automl.search import widening
 
     try:
         plan = driver.plan_of(study.name, study.paths.folder.parent, {})
+        plan = dataclasses.replace(plan, space=widening.widened(plan.space, study.widened))
     except AutoMLError as error:
         plan, problem = None, error.message
     if as_json:
@@ -101,6 +105,7 @@ def _facts(study: Study) -> list[Text]:
             ("Goal", f"{study.metric.direction.value} {study.metric.name}"),
             ("Trials", f"{_trials.counts(study.counts)}; {study.budget_trials or 'no limit'} in all"),
             ("Aborted", study.aborted),
+            ("Widened", "\n".join(f"{item['path']}: {item['side']} end {item['to']:g}" for item in study.widened)),
             ("Faulty GPUs", ", ".join(study.quarantine)),
             ("Runtime", study.runtime),
             ("Folder", _words.path(study.paths.folder)),

@@ -17,7 +17,10 @@ RUNTIME = "runtime"
 TRIALS = "trials"  # the budget
 QUARANTINE = "quarantine"  # faulty GPUs that no trial gets any more, as `host/gpu`
 ABORTED = "aborted"  # why no other trial would run either, one sentence with what helps
+WARM = "warm"  # what earlier studies say: [{"params": …, "quantile": 0 (best) to 1, "source": "study/trial"}]
 STOP = "stop"  # what `tao-automl stop` asks of the driver: "drain", "now" or None
+WIDENED = "widened"  # ends of ranges that were moved: [{"path": …, "side": "low" or "high", "to": …, "trials": …}]
+POINTS = "points"  # tried first, after the centre: [{"params": …, "source": "--point" or "study/trial"}]
 
 # Of a trial.
 ATTEMPT = "attempt"  # counts from 1

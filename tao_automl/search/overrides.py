@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tao_automl.errors import UsageError
@@ -14,21 +14,26 @@ Number = int | float
 Scalar = bool | int | float | str | None
 
 _FORMS = "write KEY, KEY=LOW..HIGH, KEY=LOW..HIGH:log or KEY=a,b,c"
+_SCALES = ("log", "ratio")
 _NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _WORDS: Mapping[str, Scalar] = {"true": True, "false": False, "null": None, "none": None}
 
 
 @dataclass(frozen=True)
 class Range:
-    """From `low` to `high`, both included; `step` counts from `low`; `log` and `step` exclude each other."""
+    """From `low` to `high`, both included; `step` counts from `low`; `log` and `step` exclude each other.
+
+    `ratio`: the ends are shares of the learning rate beside it.
+    """
 
     low: Number
     high: Number
     log: bool = False
     step: Number | None = None
+    ratio: bool = False
 
     def __str__(self) -> str:
-        tail = ":log" if self.log else f":{self.step:g}" if self.step else ""
+        tail = ":ratio" if self.ratio else ":log" if self.log else f":{self.step:g}" if self.step else ""
         return f"{self.low:g}..{self.high:g}{tail}"
 
 
@@ -64,7 +69,7 @@ def read(search: Mapping[str, Any], keep: Iterable[str]) -> Overrides:
 
 
 def parse_range(path: str, value: Any) -> Range | Choices | None:
-    """What is to be searched at a key: LOW..HIGH, LOW..HIGH:log, LOW..HIGH:STEP, a,b,c, a list or a mapping.
+    """What is to be searched at a key: LOW..HIGH, LOW..HIGH:log, :STEP or :ratio, a,b,c, a list or a mapping.
 
     None is the range of the key's role.
 
@@ -88,24 +93,24 @@ def parse_range(path: str, value: Any) -> Range | Choices | None:
 def _from_mapping(path: str, value: Mapping[str, Any]) -> Range | Choices:
     if set(value) == {"choices"} and isinstance(value["choices"], (list, tuple)):
         return _choices(path, tuple(value["choices"]))
-    if not {"low", "high"} <= set(value) or set(value) - {"low", "high", "log", "step"}:
-        raise UsageError(f"cannot read the range of {path}", "its keys are low, high, log and step, or choices")
-    ends = value["low"], value["high"]
-    if not all(_is_number(end) for end in ends) or not isinstance(value.get("log", False), bool):
-        raise UsageError(f"cannot read the range of {path}", "low and high are numbers, log is true or false")
-    return _checked(path, Range(*ends, log=value.get("log", False), step=value.get("step")))
+    if not {"low", "high"} <= set(value) or set(value) - {"low", "high", "step", *_SCALES}:
+        raise UsageError(f"cannot read the range of {path}", "its keys are low, high, log, ratio and step, or choices")
+    ends, scales = (value["low"], value["high"]), [value.get(scale, False) for scale in _SCALES]
+    if not all(_is_number(end) for end in ends) or not all(isinstance(scale, bool) for scale in scales):
+        raise UsageError(f"cannot read the range of {path}", "low and high are numbers, log and ratio true or false")
+    return _checked(path, Range(*ends, log=scales[0] or scales[1], step=value.get("step"), ratio=scales[1]))
 
 
 def _from_text(path: str, text: str) -> Range:
     ends, colon, scale = text.partition(":")
     low, _, high = (_scalar(part.strip()) for part in ends.partition(".."))
-    step = _scalar(scale.strip()) if colon and scale.strip() != "log" else None
+    step = _scalar(scale.strip()) if colon and scale.strip() not in _SCALES else None
     if not _is_number(low) or not _is_number(high) or (step is not None and not _is_number(step)):
         raise UsageError(f"cannot read the range of {path}: {text}", _FORMS)
     assert isinstance(low, (int, float))
     assert isinstance(high, (int, float))
     assert step is None or isinstance(step, (int, float))
-    return _checked(path, Range(low, high, log=bool(colon) and step is None, step=step))
+    return _checked(path, Range(low, high, log=bool(colon) and step is None, step=step, ratio=scale.strip() == "ratio"))
 
 
 def _checked(path: str, wanted: Range) -> Range:
@@ -113,7 +118,7 @@ def _checked(path: str, wanted: Range) -> Range:
     if not all(_is_number(number) and math.isfinite(number) for number in numbers):
         raise UsageError(f"the range of {path} must be finite: {wanted}", _FORMS)
     if wanted.low > wanted.high:
-        swapped = Range(wanted.high, wanted.low, wanted.log, wanted.step)
+        swapped = replace(wanted, low=wanted.high, high=wanted.low)
         raise UsageError(f"the low end of {path} is above its high end: {wanted}", f"write --search {path}={swapped}")
     if wanted.low == wanted.high:
         raise UsageError(f"the range of {path} holds one value only: {wanted}", f"write --set {path}={wanted.low:g}")

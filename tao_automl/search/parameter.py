@@ -36,11 +36,12 @@ class Encoding(Enum):
     COMPLEMENT = "log10(1-x)"  # for values just below one
     SWITCH = "0|log10"  # its decimal exponent, and in the decade below the range: zero
     GAP = "gap"  # how far it lies above its parent
+    RATIO = "ratio"  # its share of its parent
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What the rules allow a value in one trial; None = no bound. `parent` is the value it lies above."""
+    """What the rules allow a value in one trial; None = no bound. `parent` is the value it is counted from."""
 
     lower: Number | None = None
     upper: Number | None = None
@@ -104,7 +105,9 @@ class Parameter:
     `low`, `high`, `step` and `choices` are values of the spec; `default` is the centre, which trial 0 takes.
     Under SWITCH it may also be 0, below `low`. The choices of type 'list' are lists, ordered.
     `origin` is where the range comes from: 'schema', 'role: …', 'automl.yaml' or '--search'. `gap` is the
-    range above `parent`. `active` holds conditions on other searched parameters.
+    range above `parent`, or under RATIO that of its share. `active` holds conditions on other searched parameters.
+    `reach`: how far each end of the range may be moved once a study shows that the best lies there; None = not.
+    `window` says how a role finds its range.
     """
 
     path: str
@@ -121,6 +124,8 @@ class Parameter:
     parent: str | None = None
     gap: tuple[Number, Number] | None = None
     active: tuple[Activity, ...] = field(default=())
+    reach: tuple[Number | None, Number | None] = (None, None)
+    window: str = ""
 
     @property
     def name(self) -> str:
@@ -133,6 +138,8 @@ class Parameter:
             return self._among(bounds)
         if self.encoding is Encoding.GAP:
             return self._above_parent(bounds)
+        if self.encoding is Encoding.RATIO:
+            return self._share_of_parent(bounds)
         low, high = self._ends()
         if self.encoding is Encoding.COMPLEMENT:
             low = low if bounds.lower is None else max(low, min(bounds.lower, high))
@@ -158,6 +165,8 @@ class Parameter:
             return math.log10(value) if value > 0 else math.log10(self._ends()[0]) - 0.5
         if self.encoding is Encoding.GAP:
             return value - parent
+        if self.encoding is Encoding.RATIO:
+            return value / parent
         return value
 
     def decode(self, code: Any, parent: Number = 0) -> Any:
@@ -174,6 +183,9 @@ class Parameter:
             return 0.0 if code < math.log10(low) else float(f"{min(max(10**code, low), high):.12g}")
         if self.encoding is Encoding.GAP:
             return parent + code
+        if self.encoding is Encoding.RATIO:
+            value = parent * code
+            return self.default if math.isclose(value, self.default, rel_tol=1e-12) else float(f"{value:.12g}")
         return code
 
     def as_dict(self) -> dict[str, Any]:
@@ -188,16 +200,18 @@ class Parameter:
             "choices": None if self.choices is None else list(self.choices),
             "default": self.default,
             "origin": self.origin,
+            "window": self.window,
             "why": self.why,
             "name": self.name,
             "parent": self.parent,
             "when": [condition.text for condition in self.active],
+            "reach": list(self.reach),
         }
 
     def identity(self) -> Mapping[str, Any]:
         """What decides which values can be proposed; JSON."""
         known = self.as_dict()
-        for words in ("origin", "why"):
+        for words in ("origin", "why", "reach", "window"):
             del known[words]
         return {**known, "gap": self.gap}
 
@@ -230,6 +244,14 @@ class Parameter:
         upper = high if bounds.upper is None else min(high, bounds.upper)
         inside = Bounds(lower - bounds.parent, max(upper - bounds.parent, first))
         return _between(Domain(first, last, self.step), inside)
+
+    def _share_of_parent(self, bounds: Bounds) -> Domain:
+        assert self.gap is not None
+        low, high = self._ends()
+        lower = low if bounds.lower is None else max(low, bounds.lower)
+        upper = high if bounds.upper is None else min(high, bounds.upper)
+        inside = Bounds(lower / bounds.parent, upper / bounds.parent)
+        return _between(Domain(*self.gap, log=True), inside)
 
 
 def _between(domain: Domain, bounds: Bounds) -> Domain:

@@ -79,9 +79,8 @@ def _around(field: Field, role: Role, box: Box, centre: Number, scope: Scope) ->
     if window.centre is not None and window.centre != centre:
         notes.append(f"launched with {centre:g}, which {scope.epochs} epochs never reach")
         centre = int(window.centre) if box.whole else window.centre
-    base = Parameter(
-        field.path, "int" if box.whole else "float", centre, f"role: {role.name}" if role.name else "schema"
-    )
+    origin = f"role: {role.name}" if role.name else "schema"
+    base = Parameter(field.path, "int" if box.whole else "float", centre, origin, window=role.words)
     if window.options is not None:
         return _from_options(base, window.options, centre, window.encoding, notes)
     trusted = role.trusts_box and box.trusted
@@ -89,8 +88,30 @@ def _around(field: Field, role: Role, box: Box, centre: Number, scope: Scope) ->
         assert box.high is not None
         capped = min(box.high, 0.3) if role.name == "weight decay" else box.high
         window = replace(window, low=box.low, high=max(capped, centre))
-        base = replace(base, origin="schema")
-    return _fitted(base, window, box, notes)
+        base = replace(base, origin="schema", window="")
+    found = _fitted(base, window, box, notes)
+    if isinstance(found, str) or trusted or role.widens is None:
+        return found
+    return replace(found, reach=_reach(found, role.widens, box))
+
+
+def _reach(parameter: Parameter, limits: tuple[float, float], box: Box) -> tuple[Number | None, Number | None]:
+    """Each end half as far again from the centre, within the box and the role's limits; None where that is no move."""
+    low, high, centre = parameter.low, parameter.high, parameter.default
+    assert low is not None
+    assert high is not None
+    if parameter.log:
+        wider = Window(low * math.sqrt(low / centre), high * math.sqrt(high / centre))
+    else:
+        wider = Window(low - (centre - low) / 2, high + (high - centre) / 2)
+    first, last = _inside(wider, box, centre)
+    first, last = max(first, limits[0]), min(last, limits[1])
+    first, last = _on_grid(first, last, centre, _whole_step(parameter)) if box.whole else (clean(first), clean(last))
+    return first if first < low else None, last if last > high else None
+
+
+def _whole_step(parameter: Parameter) -> int | None:
+    return None if parameter.step is None else int(parameter.step)
 
 
 def _switch(field: Field, role: Role, box: Box, window: tuple[float, float]) -> Parameter | str:

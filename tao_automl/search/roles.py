@@ -47,7 +47,8 @@ class Role:
     """`pattern` is matched against the last part of a path. `shape` gives the window around a centre, or the
     reason why there is none. `keep`: why the role is not searched unless the user names it. `kind`: only
     'int' or 'float' fields have the role. `off`: the range to look at beside the zero that is launched, where
-    zero means "none of it".
+    zero means "none of it". `widens`: how low and how high its window may ever be widened.
+    `words` say what the window is.
     """
 
     name: str
@@ -59,6 +60,8 @@ class Role:
     log: bool = False
     encoding: Encoding = Encoding.PLAIN
     off: tuple[float, float] | None = None
+    widens: tuple[float, float] | None = None
+    words: str = ""
 
 
 def role_of(path: str, whole: bool) -> Role:
@@ -189,6 +192,7 @@ ROLES: tuple[Role, ...] = (  # the first that fits; `lr_decay` must not reach a 
         _batch,
         kind="int",
         encoding=Encoding.LOG2,
+        words="powers of 2, a quarter to 4 times the launched value",
     ),
     Role(
         "multiplier",
@@ -197,11 +201,35 @@ ROLES: tuple[Role, ...] = (  # the first that fits; `lr_decay` must not reach a 
         True,
         "float",
         log=True,
+        widens=(0, math.inf),
+        words="a tenth to 10 times the launched value",
     ),
-    Role("decay factor", r"lr_decay|gamma", _log(5, 5, cap=0.9), True, "float", log=True),
-    Role("epochs of a schedule", r"lr_step_size|patience|epochs?|(.*_)?warmup_epochs?", _epochs, kind="int"),
-    Role("warm-up iterations", r"(.*_)?warm_?up_(iters|steps)", _log(10, 10), kind="int", log=True),
-    Role("layer-wise decay", r"layer_decay(_rate)?", _fraction(0.5, 0.95), kind="float"),
+    Role(
+        "decay factor",
+        r"lr_decay|gamma",
+        _log(5, 5, cap=0.9),
+        True,
+        "float",
+        log=True,
+        widens=(0, 0.9),
+        words="a fifth to 5 times the launched value, 0.9 at most",
+    ),
+    Role(
+        "epochs of a schedule",
+        r"lr_step_size|patience|epochs?|(.*_)?warmup_epochs?",
+        _epochs,
+        kind="int",
+        words="within the epochs of a trial",
+    ),
+    Role(
+        "warm-up iterations",
+        r"(.*_)?warm_?up_(iters|steps)",
+        _log(10, 10),
+        kind="int",
+        log=True,
+        words="a tenth to 10 times the launched value",
+    ),
+    Role("layer-wise decay", r"layer_decay(_rate)?", _fraction(0.5, 0.95), kind="float", words="0.5 to 0.95"),
     Role(
         "weight decay",
         r"(.*_)?weight_decay(_.*)?|wd",
@@ -210,9 +238,27 @@ ROLES: tuple[Role, ...] = (  # the first that fits; `lr_decay` must not reach a 
         "float",
         log=True,
         off=(1e-6, 1e-2),
+        widens=(0, 0.3),
+        words="a hundredth to 100 times the launched value, 0.3 at most",
     ),
-    Role("learning rate", r"(.*_)?lr|lr_backbone|lr_clip|(.*_)?learning_rate", _log(20, 5), True, "float", log=True),
-    Role("momentum", r"(.*_)?momentum|(.*_)?betas|.*ema.*decay", _momentum, kind="float", encoding=Encoding.COMPLEMENT),
+    Role(
+        "learning rate",
+        r"(.*_)?lr|lr_backbone|lr_clip|(.*_)?learning_rate",
+        _log(20, 5),
+        True,
+        "float",
+        log=True,
+        widens=(0, math.inf),
+        words="a twentieth to 5 times the launched value",
+    ),
+    Role(
+        "momentum",
+        r"(.*_)?momentum|(.*_)?betas|.*ema.*decay",
+        _momentum,
+        kind="float",
+        encoding=Encoding.COMPLEMENT,
+        words="its distance from 1, a tenth to twice the launched one",
+    ),
     Role(
         "gradient clip",
         r"grad_clip|max_norm|clip_grad_norm|clip_grad|(.*_)?grad_norm_clip",
@@ -221,13 +267,28 @@ ROLES: tuple[Role, ...] = (  # the first that fits; `lr_decay` must not reach a 
         "float",
         log=True,
         off=(0.05, 5.0),
+        widens=(0, math.inf),
+        words="a tenth to 10 times the launched value",
     ),
-    Role("layers", r"(enc|dec)_layers|num_layers", _layers, kind="int"),
-    Role("selection", r"num_select", _selection, kind="int", keep=_SCORING),
-    Role("queries", r"num_(.*_)?queries", _queries, kind="int"),
-    Role("dropout", r".*dropout.*", _fraction(0.0, 0.5), kind="float"),
-    Role("probability", r".*(prob(?!l)|ratio(?!n)).*", _probability, kind="float"),
-    Role("size", r".*_(size|max|min)|hidden_dim|window_length", _size, kind="int"),
+    Role("layers", r"(enc|dec)_layers|num_layers", _layers, kind="int", words="up to 3 fewer or more"),
+    Role("selection", r"num_select", _selection, kind="int", keep=_SCORING, words="100 and more"),
+    Role(
+        "queries",
+        r"num_(.*_)?queries",
+        _queries,
+        kind="int",
+        widens=(1, math.inf),
+        words="a third to 3 times the launched value",
+    ),
+    Role("dropout", r".*dropout.*", _fraction(0.0, 0.5), kind="float", words="0 to 0.5"),
+    Role("probability", r".*(prob(?!l)|ratio(?!n)).*", _probability, kind="float", words="its bounds"),
+    Role(
+        "size",
+        r".*_(size|max|min)|hidden_dim|window_length",
+        _size,
+        kind="int",
+        words="half to twice the launched value",
+    ),
     Role("", r".*", _plain, True),
 )
 POWER = Role("power", r".*", _power, kind="int", encoding=Encoding.INDEX)

@@ -69,7 +69,20 @@ class Rule:
             return limit // self.divisor
         if self.holds(value, get):
             return value
-        return _beside(limit, self.op, whole=isinstance(value, int))
+        return self.beside(limit, whole=isinstance(value, int))
+
+    def beside(self, limit: Number, whole: bool) -> Number:
+        """The outermost value that obeys `op limit`."""
+        if whole:
+            outer = {
+                "<": math.ceil(limit) - 1,
+                "<=": math.floor(limit),
+                ">": math.floor(limit) + 1,
+                ">=": math.ceil(limit),
+            }
+            return outer[self.op]
+        outer_float = {"<": math.nextafter(limit, -math.inf), ">": math.nextafter(limit, math.inf)}
+        return outer_float.get(self.op, float(limit))
 
 
 def read(texts: Iterable[str], schema: Schema) -> tuple[Rule, ...]:
@@ -118,7 +131,7 @@ def bounds(rules: Iterable[Rule], whole: bool, get: Callable[[str], Any]) -> Bou
         limit = rule.limit(get)
         if limit is None or rule.op == "//":
             continue
-        end = _beside(limit, rule.op, whole)
+        end = rule.beside(limit, whole)
         if rule.op in ("<", "<="):
             upper = end if upper is None else min(upper, end)
         else:
@@ -138,20 +151,6 @@ def order(paths: Iterable[str], parents: Mapping[str, Iterable[str]]) -> tuple[s
     except graphlib.CycleError as error:
         circle = " -> ".join(error.args[1])
         raise SkillError(f"the rules go round in a circle: {circle}", "take one of them out of automl.yaml") from None
-
-
-def _beside(limit: Number, op: str, whole: bool) -> Number:
-    """The outermost value that obeys `op limit`."""
-    if whole:
-        outer = {
-            "<": math.ceil(limit) - 1,
-            "<=": math.floor(limit),
-            ">": math.floor(limit) + 1,
-            ">=": math.ceil(limit),
-        }
-        return outer[op]
-    outer_float = {"<": math.nextafter(limit, -math.inf), ">": math.nextafter(limit, math.inf)}
-    return outer_float.get(op, float(limit))
 
 
 def _is_number(value: Any) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tao_automl.errors import SkillError, UsageError, near
-from tao_automl.search import ranges, rules, stated
+from tao_automl.search import coupled, ranges, rules, stated
 from tao_automl.search.activity import Activity
 from tao_automl.search.overrides import Choices, Overrides, Range
 from tao_automl.search.parameter import Encoding, Kept, Parameter
@@ -77,6 +77,7 @@ def select(question: Question) -> tuple[dict[str, Parameter], tuple[Kept, ...]]:
     kept.update(_drop_inactive(question, found))
     if not _steers(found) and schema.default_set and not (overrides.search or overrides.keep):
         found.update(_instead(question, {*found, *kept}))
+    found.update(coupled.by_ratio(found, overrides))
     listed = (Kept(path, question.value(path), why) for path, why in sorted(kept.items()))
     return found, tuple(listed)
 
@@ -176,7 +177,7 @@ def _with_text(question: Question, field: Field) -> Field:
 
 def _stated(question: Question, path: str) -> Stated | None:
     wanted = question.overrides.search.get(path)
-    if wanted is not None:
+    if wanted is not None and not (isinstance(wanted, Range) and wanted.ratio):
         return Stated(wanted, "--search")
     fact = question.facts.ranges.get(path)
     return Stated(_as_range(fact), "automl.yaml", fact.why or "") if fact is not None else None

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from tao_automl.search import feasible
 from tao_automl.search import rules as rule_book
 from tao_automl.search.lists import by_element
 from tao_automl.search.overrides import Number, Overrides
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Kept", "Limits", "Parameter", "Rule", "SearchSpace"]
 
-# How a walk gets the code of a parameter: sampled, stored or its centre; MISSING = none in this trial.
-_Choose = Callable[[Parameter, Domain, Number], Any]
+# How a walk gets the code of a parameter: sampled, stored or its centre; MISSING = none in this trial. It is given
+# the parameter, its domain in this trial, and the value that it depends on.
+Choose = Callable[[Parameter, Domain, Number], Any]
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class SearchSpace:
         stated = [*rule_book.read(facts.rules, schema)]
         for path in (*found, *(entry.path for entry in kept)):
             stated += rule_book.of_field(schema.fields[path])
-        found = _with_gaps(found, stated)
+        found = feasible.checked(_with_gaps(found, stated), stated, lambda path: _launched(launched, path))
         return cls._assembled(found, kept, tuple(stated), launched)
 
     @classmethod
@@ -96,10 +98,11 @@ class SearchSpace:
         for rule in stated:
             parents.setdefault(rule.left, set()).update([rule.right] if isinstance(rule.right, str) else [])
         for path, parameter in found.items():
+            parents[path].update([parameter.parent] if parameter.parent else [])
             for activity in parameter.active:
                 parents[path].update(activity.keys())
         order = rule_book.order(found, parents)
-        given = {path: keypath.get(launched, path, None) if keypath.valid(path) else None for path in order}
+        given = {path: _launched(launched, path) for path in order}
         following = tuple(_following(entry, found, stated) for entry in kept)
         sampled = tuple(found[path] for path in order if path in found)
         return cls(sampled, following, stated, given, order)
@@ -114,10 +117,14 @@ class SearchSpace:
 
     def centre(self) -> dict[str, Any]:
         """The params of trial 0: the launched values, moved only as far as a rule demands."""
+        return self.params(lambda parameter, domain, parent: domain.clip(parameter.encode(parameter.default, parent)))
+
+    def params(self, pick: Choose) -> dict[str, Any]:
+        """The params of the point whose codes `pick` gives, parents first; it is asked for active parameters only."""
         params: dict[str, Any] = {}
 
         def choose(parameter: Parameter, domain: Domain, parent: Number) -> Any:
-            params[parameter.name] = domain.clip(parameter.encode(parameter.default, parent))
+            params[parameter.name] = pick(parameter, domain, parent)
             return params[parameter.name]
 
         self._walk(choose)
@@ -160,7 +167,7 @@ class SearchSpace:
     def _rules_of(self) -> Mapping[str, tuple[Rule, ...]]:
         return {path: tuple(rule for rule in self.rules if rule.left == path) for path in self.order}
 
-    def _walk(self, choose: _Choose) -> dict[str, Any]:
+    def _walk(self, choose: Choose) -> dict[str, Any]:
         """Every value in order; one that follows a rule is listed if its parent is searched or it moved."""
         values: dict[str, Any] = {}
 
@@ -182,6 +189,10 @@ class SearchSpace:
                 if code is not MISSING:
                     values[path] = parameter.decode(code, parent)
         return values
+
+
+def _launched(spec: Mapping[str, Any], path: str) -> Any:
+    return keypath.get(spec, path, None) if keypath.valid(path) else None
 
 
 def _with_gaps(found: dict[str, Parameter], stated: Iterable[Rule]) -> dict[str, Parameter]:

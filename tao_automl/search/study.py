@@ -20,16 +20,18 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tao_automl.errors import StudyError, near
-from tao_automl.search import algorithms
+from tao_automl.search import algorithms, widening
 from tao_automl.search.attributes import (
     ALGORITHM,
     EPOCHS,
     INFEASIBLE,
     KIND,
     METRIC,
+    POINTS,
     PRUNER,
     SEED,
     SPACE,
+    WIDENED,
 )
 from tao_automl.search.proposal import PLAIN, Proposal, is_proposed
 from tao_automl.search.storage import START, open_readonly, open_storage, storage_errors
@@ -45,6 +47,7 @@ __all__ = [
     "TrialState",
     "ask",
     "create",
+    "current",
     "load",
     "names",
     "open_readonly",
@@ -59,6 +62,7 @@ __all__ = [
     "tell",
     "tell_infeasible",
     "trials",
+    "widen",
 ]
 
 # What Optuna says at INFO we say ourselves; its handler writes to stderr.
@@ -82,7 +86,8 @@ def create(
 ) -> Study:
     """A new study with its trial 0, the centre of the space, waiting to be asked.
 
-    `attributes` are kept with the study; ALGORITHM, PRUNER, SEED and EPOCHS decide how it is searched.
+    `attributes` are kept with the study; ALGORITHM, PRUNER, SEED and EPOCHS decide how it is searched, and those
+    of POINTS are asked for next.
 
     Raises:
         StudyError: there is a study of this name.
@@ -97,6 +102,8 @@ def create(
         for key, value in {**attributes, METRIC: metric.name}.items():
             study.set_user_attr(key, value)
         study.enqueue_trial(space.centre())
+        for point in attributes.get(POINTS, ()):
+            study.enqueue_trial(point["params"])
         study.set_user_attr(SPACE, space.fingerprint())
     return study
 
@@ -148,6 +155,23 @@ def running(study: Study) -> list[FrozenTrial]:
     return [trial for trial in trials(study) if trial.state == TrialState.RUNNING]
 
 
+def current(study: Study, space: SearchSpace) -> SearchSpace:
+    """The space with the ranges that the study has widened since it was created."""
+    return widening.widened(space, study.user_attrs.get(WIDENED, ()))
+
+
+def widen(study: Study, space: SearchSpace) -> list[dict[str, Any]]:
+    """Decide from the finished trials which ends of ranges are moved; returns those of WIDENED that are new."""
+    if len(study.directions) > 1:
+        return []
+    known = list(study.user_attrs.get(WIDENED, ()))
+    maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
+    new = widening.decide(space, trials(study), maximize, known)
+    if new:
+        set_study_attributes(study, {WIDENED: [*known, *new]})
+    return new
+
+
 def ask(study: Study, space: SearchSpace, proposal: Proposal = PLAIN) -> tuple[int, dict[str, Any]]:
     """A new trial: its number and the values of the spec by path.
 
@@ -156,6 +180,7 @@ def ask(study: Study, space: SearchSpace, proposal: Proposal = PLAIN) -> tuple[i
     """
     with storage_errors(study.study_name):
         waiting = _waiting(study, proposal)
+        space = current(study, space)
         number = len(trials(study)) if waiting is None else waiting.number
         study.sampler = _sampler(study, space, number)
         if waiting is None:
@@ -189,6 +214,7 @@ def resume_ask(study: Study, number: int, space: SearchSpace) -> dict[str, Any]:
     if frozen.state != TrialState.RUNNING:
         return space.decode(frozen.params)
     with storage_errors(study.study_name):
+        space = current(study, space)
         study.sampler = _sampler(study, space, number)
         return space.suggest(Trial(study, frozen._trial_id))
 

@@ -117,3 +117,9 @@ def test_in_a_narrow_terminal_names_and_origins_are_whole(call, monkeypatch, tmp
     out = call("plan", *driven.data(tmp_path)).out
     for whole in ("dataset.num_classes", "data: highest category id + 1", "1e-05..0.001", "0.0002"):
         assert whole in out
+
+
+def test_points_are_shown_with_what_they_change(call) -> None:
+    words = ("plan", "--model", "dino", "--name", "s", "--point", "train.optim.lr=3e-4,model.num_queries=300")
+    assert "Tries    --point: train.optim.lr=0.0003" in call(*words).out.splitlines()
+    assert call(*words, "--json").document["points"] == [{"source": "--point", "values": {"train.optim.lr": 3e-4}}]

@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 from rich.cells import cell_len
 
+from tao_automl.search import attributes
+from tao_automl.search import study as studies
+from tests.fakes import finished
+
 
 def rows(out: str) -> dict[str, list[str]]:
     """The lines of a table, by path."""
@@ -86,12 +90,29 @@ def test_what_is_asked_wrongly_is_named(call, words: tuple[str, ...], named: str
     assert named in said.err.lower()
 
 
-def test_in_a_narrow_terminal_the_origin_gives_way_and_no_number_is_cut(call, monkeypatch) -> None:
+def test_in_a_narrow_terminal_the_origins_are_a_table_of_their_own(call, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    out = call("space", "dino").out.split("Kept")[0]
-    assert "1e-06..0.0001" in out
-    assert "no room for FROM" in out
-    monkeypatch.setenv("COLUMNS", "100")
+    above, below = call("space", "dino").out.split("Kept")[0].split("\n\n")[1:3]
+    assert "1e-06..0.0001" in above
+    assert "role" not in above
+    assert rows(below)["train.optim.lr"][:3] == ["role:", "learning", "rate,"]
+    assert all(cell_len(line) <= 80 for line in [*above.splitlines(), *below.splitlines()])
+    monkeypatch.setenv("COLUMNS", "120")
     wider = call("space", "dino").out.split("Kept")[0]
-    assert "role: learning" in wider
-    assert all(cell_len(line) <= 100 for line in wider.splitlines())
+    assert "role: learning rate, a twentieth to" in wider
+    assert all(cell_len(line) <= 120 for line in wider.splitlines())
+
+
+def test_of_a_study_it_is_what_is_searched_now(call, tmp_path) -> None:
+    plan = finished.make(tmp_path)
+    moved = {"path": "train.optim.lr", "side": "high", "to": 2e-3, "trials": 6}
+    study = studies.load(studies.open_storage(plan.storage_url), "done")
+    studies.set_study_attributes(study, {attributes.WIDENED: [moved]})
+    said = call("space", "done", "--studies-dir", str(plan.studies.folder))
+    assert said.out.startswith("study done of dino: ")
+    assert rows(said.out)["train.optim.lr"][1] == "1e-05..0.002"
+    assert "its high end was 0.001 for the first 6 trials" in " ".join(said.out.split()).replace("train. ", "train.")
+    document = call("space", "done", "--studies-dir", str(plan.studies.folder), "--json").document
+    assert next(item["high"] for item in document["searched"] if item["path"] == "train.optim.lr") == 2e-3
+    refused = call("space", "done", "--studies-dir", str(plan.studies.folder), "--keep", "train.optim.lr")
+    assert (refused.code, "is fixed" in refused.err) == (2, True)

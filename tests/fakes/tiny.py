@@ -94,6 +94,7 @@ class Bench:
             attributes.PRUNER: plan.pruner,
             attributes.SEED: plan.settings["seed"],
             attributes.EPOCHS: plan.epochs,
+            **plan.start.attributes,
         }
         studies.create(self.storage, plan.name, plan.metric, plan.space, attributes=known)
         self.new_driver()
