@@ -5,18 +5,19 @@ An action is a job like a training trial: a full spec, a folder of its own, a co
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tao_automl import copies, jobs, runs
+from tao_automl import actionplan, copies, jobs, runs
 from tao_automl import plan as plans
-from tao_automl.actionplan import Prepared
+from tao_automl.actionplan import Asked, Prepared
 from tao_automl.errors import JobError
 from tao_automl.execution import staging
 from tao_automl.execution.cluster import Cluster, RayCluster
@@ -48,7 +49,7 @@ class Done:
             "study": prepared.won.study,
             "trial": run.trial,
             "epoch": run.epoch,
-            "checkpoint": str(parent.file) if parent else None,
+            "checkpoint": parent.place if parent else None,
             "after": run.after,
             "run": run.name,
             "folder": str(prepared.paths.folder),
@@ -59,27 +60,53 @@ class Done:
         }
 
 
+def claim(plan: Plan, asked: Asked) -> Prepared:
+    """A prepared action whose folder is there, empty: nobody else who starts one now gets the same.
+
+    Raises:
+        AutoMLError: as `actionplan.prepare`; nothing is made then.
+    """
+    while True:
+        prepared = actionplan.prepare(plan, asked)
+        try:
+            prepared.paths.folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return prepared
+
+
 def run(plan: Plan, prepared: Prepared, sleep: Callable[[float], None] = time.sleep) -> Done:
     """Run a prepared action to its end, on the same cluster as trials.
 
     Raises:
         JobError: it failed; the message has the telling line of its log.
     """
-    plans.check_machine(plan)
-    copies.check(plan)
-    cluster = RayCluster(dataclasses.replace(plan.room(slots=1), nodes=1))
+    with _unused(prepared):
+        plans.check_machine(plan)
+        copies.check(plan)
+        cluster = RayCluster(dataclasses.replace(plan.room(slots=1), nodes=1))
     try:
-        cluster.prepare(prepared.job, None, lambda _node, _text: None)
+        with _unused(prepared):
+            cluster.prepare(prepared.job, None, lambda _node, _text: None)
         _write(plan, prepared)
         state = _follow(cluster, prepared.job, sleep)
     finally:
         cluster.close()
     copy = copies.of_action(plan, prepared.paths)
-    try:
+    with copy.at_end() if copy is not None else contextlib.nullcontext():
         return finish(plan, prepared, state)
-    finally:
-        if copy is not None:
-            copy.once()
+
+
+@contextlib.contextmanager
+def _unused(prepared: Prepared) -> Iterator[None]:
+    """What fails before the start leaves no folder behind."""
+    try:
+        yield
+    except BaseException:
+        for folder in (prepared.paths.folder, prepared.paths.folder.parent):
+            with contextlib.suppress(OSError):  # another action's, or none
+                folder.rmdir()
+        raise
 
 
 def _write(plan: Plan, prepared: Prepared) -> None:

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tao_automl import feed, functions, jobs, launch, mounts, parents, refusals, results, runs, structure
-from tao_automl import plan as plans
+from tao_automl import feed, functions, jobs, launch, mounts, parents, refusals, results, runs, structure, studydata
 from tao_automl.errors import UsageError, near
 from tao_automl.execution.job import JobSpec
 from tao_automl.feed import Feed, Place
@@ -29,9 +28,10 @@ from tao_automl.tao.skill import Action
 
 @dataclass(frozen=True)
 class Asked:
-    """What a user asks for. `checkpoint` is a file or `latest`; `after` an action or a run such as export-002.
+    """What a user asks for. `checkpoint` is a file, its address or `latest`; `after` an action or a run such as
+    export-002.
 
-    `data` has folders that are read instead of the study's, by TAO's word for what they are for.
+    `data` has folders and addresses that are read instead of the study's, by TAO's word for what they are for.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Asked:
     checkpoint: str | None = None
     after: str | None = None
     image: str | None = None
-    data: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    data: Mapping[str, Sequence[Path | str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,21 +78,24 @@ def prepare(plan: Plan, asked: Asked) -> Prepared:
     Raises:
         UsageError: the skill has no such action or refuses it, an input is not known, what it needs has not been
             made, or the checkpoint is gone.
+        PlatformError: an object store that it reads from cannot be asked.
     """
     action = _known(plan, asked.name)
     schema = plan.skill.schema(asked.name)
     origin = _origin(plan, asked)
     parent = parents.choose(plan.skill, action, origin)
     paths = plan.paths.next_action(action.name)
-    set_values = launch.user_values(plan.skill, schema, asked.given, action.task)
-    lineage = [(name, _addressed(plan, made)) for name, made in parents.lineage(origin, parent)]
+    given = launch.anchored(plan.skill, action, asked.given)
+    set_values = launch.user_values(plan.skill, schema, given, action.task)
+    lineage = parents.lineage(origin, parent)
     template = dict(lineage[0][1]) if action.name == "train" else plan.skill.template(action.name)
     values = {item.path: item.value for item in plan.skill.facts.launch if schema.has(item.path)}
     if action.name != "train":
         values |= structure.carried(plan.skill, lineage, schema)
     keys = parents.keys_for(plan.skill, action, parent) if parent else ()
     values |= functions.values(action, Given(paths.folder, parent, keys, lineage[0][1]))
-    data = feed.given(plan.skill, action, plan.data, asked.data)
+    pins = studydata.pins_of(plan.settings, [*parents.brought(origin, parent), *plan.pinned.values()])
+    data = feed.given(plan.skill, action, plan.data, asked.data, pins)
     fed = feed.values(plan.skill, action, data, Place(plan.studies, paths.folder), set_values)
     values |= {**fed.values, **set_values}
     made = functions.created(action, paths.folder, set_values)
@@ -101,7 +104,7 @@ def prepare(plan: Plan, asked: Asked) -> Prepared:
     launch.check_inputs(action, full)
     _check_epochs(plan, action, parent, full)
     feed.check(plan.skill, action, full, data)
-    plan = plans.reading(dataclasses.replace(plan, data=data), full)
+    plan = dataclasses.replace(plan, data=data, pinned=pins.of(full))
     full = remote.replaced(full, plan.places)
     job = _job(plan, action, paths, values, made.values())
     job = dataclasses.replace(job, image=asked.image or job.image)
@@ -110,12 +113,6 @@ def prepare(plan: Plan, asked: Asked) -> Prepared:
         key: path for key, path in made.items() if set_values.get(key) and path.name != Path(set_values[key]).name
     }
     return Prepared(action, origin.won, parent, full, job, paths, fed, renamed)
-
-
-def _addressed(plan: Plan, made: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A spec that was run, with addresses again where it has what was brought from there."""
-    found: dict[str, Any] = remote.replaced(made, {place: url for url, place in plan.places.items()})
-    return found
 
 
 def _known(plan: Plan, name: str) -> Action:

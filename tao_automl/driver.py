@@ -52,14 +52,15 @@ def run(plan: Plan, listeners: Sequence[Listener] = (), now: Callable[[], dateti
     """Start a new study and drive it to the end of its budget.
 
     Raises:
+        UsageError: an archive of the data cannot be unpacked. Nothing is changed then.
         StudyError: there is a study of that name by now.
         PlatformError: Ray does not start, or no node can hold a trial.
     """
+    _unpack(plan)
     with _cluster(plan) as cluster:
         plan.studies.folder.mkdir(parents=True, exist_ok=True)
         with StudyLock(plan.paths.lock, plan.name):
             _refuse_existing(plan)
-            _unpack(plan)
             _prepare(plan, cluster, listeners, now)
             studyfile.freeze(plan.settings, plan.name, plan.paths.study_file, now())
             pins.write(plan.pinned.values(), plan.paths.pins)
@@ -248,7 +249,7 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         attributes.TRIALS: plan.trials,
         attributes.EPOCHS: plan.epochs,
         attributes.ALGORITHM: settings["algorithm"],
-        attributes.PRUNER: settings["pruner"],
+        attributes.PRUNER: plan.pruner,
         attributes.SEED: settings["seed"],
         **plan.start.attributes,
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 from tao_automl import launch
 from tao_automl.layout import StudiesPaths
+from tao_automl.pins import Pins
 from tao_automl.tao import dataset as datasets
 from tao_automl.tao import fit, keypath, sources
 from tao_automl.tao.dataset import Data, Dataset
@@ -43,17 +44,22 @@ class Place:
     folder: Path
 
 
-def given(skill: Skill, action: Action, data: Data, asked: Mapping[str, Sequence[Path]]) -> Data:
+def given(skill: Skill, action: Action, data: Data, asked: Mapping[str, Sequence[Path | str]], pins: Pins) -> Data:
     """The study's data, and in its place what is named for this action, by TAO's word.
 
     Raises:
         UsageError: a dataset cannot be read.
+        PlatformError: it lies in an object store that cannot be asked.
     """
     for word, folders in asked.items():
         files = sources.files(action, word)
         if word in LOOKED_AT:
             files = frozenset(name for name in files if name.endswith(ARCHIVES))
-        read = tuple(datasets.read(folder, files, skill.facts.data) for folder in folders)
+        facts = skill.facts.data
+        read = tuple(
+            pins.dataset(place, files, facts) if isinstance(place, str) else datasets.read(place, files, facts)
+            for place in folders
+        )
         data = replace(data, **{FIELDS[word]: read})
     return data
 

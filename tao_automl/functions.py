@@ -51,8 +51,8 @@ def values(action: Action, given: Given) -> dict[str, Any]:
         elif function == "ptm_if_no_resume_model" and resumes:
             found[key] = ""
         elif function in (*PARENT, *RESUMED) and given.parent is not None and key in given.keys:
-            file = given.parent.file.resolve()
-            found[key] = str(file.parent if function == "parent_model_folder" else file)
+            file = given.parent.url or str(given.parent.file.resolve())
+            found[key] = file.rpartition("/")[0] if function == "parent_model_folder" else file
     return found
 
 

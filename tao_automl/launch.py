@@ -16,7 +16,7 @@ from typing import Any
 from tao_automl.config import Settings
 from tao_automl.errors import SkillError, UsageError
 from tao_automl.layout import StudiesPaths
-from tao_automl.tao import fit, keypath, objective, sources, spec
+from tao_automl.tao import fit, keypath, objective, remote, sources, spec
 from tao_automl.tao.dataset import Data, Dataset
 from tao_automl.tao.dataset.images import ARCHIVES
 from tao_automl.tao.facts import Facts
@@ -84,11 +84,22 @@ def data_is_named(skill: Skill, settings: Settings) -> bool:
     """True if the user says in any form what to train on."""
     if settings["train_data"] or settings["val_data"]:
         return True
-    user = {skill.shorthand.get(name, name): value for name, value in settings["set"].items()}
+    user = {skill.shorthand.get(name, name): _plain(value) for name, value in settings["set"].items()}
     action = skill.actions["train"]
     if not action.data_sources:
         return any(is_below(path, key) or is_below(key, path) for path in user for key in data_keys(skill))
     return sources.is_named(action, user)
+
+
+def _plain(value: Any) -> Any:
+    """A group that stands as text in a flag, read; other values as they are."""
+    return spec.parse_value(value) if isinstance(value, str) and value.lstrip()[:1] in ("[", "{") else value
+
+
+def classes_are_named(skill: Skill, settings: Settings) -> bool:
+    """True if the user says in any form how many classes there are."""
+    user = {skill.shorthand.get(name, name) for name in settings["set"]}
+    return settings["num_classes"] is not None or skill.facts.keys.num_classes in user
 
 
 def data_keys(skill: Skill) -> tuple[str, ...]:
@@ -96,6 +107,31 @@ def data_keys(skill: Skill) -> tuple[str, ...]:
     action = skill.actions["train"]
     keys = tuple(source.key for source in sources.of(action))
     return keys or tuple(key for key, needed in action.inputs.items() if not needed.optional)
+
+
+def anchored(skill: Skill, action: Action, given: Mapping[str, Any]) -> dict[str, Any]:
+    """`--set` values in which files and folders of the working directory that an action reads have their whole path.
+
+    A job has another working directory, and a container does not see this one.
+    """
+    keys = (*action.inputs, *(source.key for source in sources.of(action)))
+    found = {}
+    for name, raw in given.items():
+        path = skill.shorthand.get(name, name)
+        reads = any(is_below(path, key) or is_below(key, path) for key in keys)
+        found[name] = _anchored(raw) if reads and path not in action.outputs else raw
+    return found
+
+
+def _anchored(value: Any) -> Any:
+    if isinstance(value, str) and not isinstance(parsed := _plain(value), str):
+        return _anchored(parsed)
+    if isinstance(value, str):
+        there = value and not remote.is_remote(value) and Path(value).exists()
+        return str(Path(value).absolute()) if there else value
+    if isinstance(value, Mapping):
+        return {key: _anchored(item) for key, item in value.items()}
+    return [_anchored(item) for item in value] if isinstance(value, list) else value
 
 
 def user_values(skill: Skill, schema: Schema, given: Mapping[str, Any], action: str) -> dict[str, Any]:
@@ -161,7 +197,7 @@ def _data_values(action: Action, settings: Settings, data: Data, user: Mapping[s
     studies = StudiesPaths(settings["studies_dir"])
     chosen = {}
     for declared in sources.of(action):
-        source = sources.left(declared, user)
+        source = sources.left(declared, {path: item.value for path, item in user.items()})
         if source is None:
             continue
         setting = SOURCES.get(source.source)

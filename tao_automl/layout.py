@@ -148,7 +148,8 @@ class StudyPaths:
 
     def next_action(self, action: str) -> AttemptPaths:
         """A folder of its own for each run of an action: export-001, export-002 …"""
-        taken = [int(path.name.rsplit("-", 1)[1]) for path in self.actions.glob(f"{action}-[0-9]*")]
+        ends = (path.name.removeprefix(f"{action}-") for path in self.actions.glob(f"{action}-[0-9]*"))
+        taken = [int(end) for end in ends if end.isdecimal()]
         return self.action(f"{action}-{max(taken, default=0) + 1:03d}")
 
     def relative(self, path: Path) -> str:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tao_automl import runs
+from tao_automl import pins, runs
 from tao_automl.errors import UsageError
-from tao_automl.layout import StudyPaths
+from tao_automl.execution.job import Staged
+from tao_automl.layout import AttemptPaths, StudyPaths
 from tao_automl.results import Winner
 from tao_automl.runs import Run, leaf_of
-from tao_automl.tao import checkpoint, spec
+from tao_automl.tao import checkpoint, remote, spec
 from tao_automl.tao.skill import Action, Skill
 
 LATEST = "latest"  # said instead of a file: the trial's newest checkpoint
@@ -28,13 +29,20 @@ PARENT, RESUMED = ("parent_model", "parent_model_folder"), ("resume_model",)
 class Parent:
     """One file to start from, and the run that made it. `leaf` is the last part of the key it was made at.
 
-    `epoch` is that of the training behind it, None where that is not known.
+    `epoch` is that of the training behind it, None where that is not known. `url` is where a file is to be brought
+    from, whose name alone is known then.
     """
 
     file: Path
     run: Run | None = None
     leaf: str | None = None
     epoch: int | None = None
+    url: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The file as people and specs name it."""
+        return self.url or str(self.file)
 
 
 @dataclass(frozen=True)
@@ -92,9 +100,21 @@ def keys_for(skill: Skill, action: Action, parent: Parent) -> tuple[str, ...]:
 
 
 def lineage(origin: Origin, parent: Parent | None) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-    """The specs that led to a file, the oldest first: of the training, then of each action since."""
-    chain: list[tuple[str, Mapping[str, Any]]] = [("train", _read(origin.won.attempt.spec))]
-    return (*chain, *reversed([(run.action, _read(run.paths.spec)) for run in _back(origin.study, parent)]))
+    """The specs that led to a file, the oldest first: of the training, then of each action since.
+
+    Addresses of an object store stand in them as they were asked for.
+    """
+    return tuple((name, _read(paths)) for name, paths in _ancestors(origin, parent))
+
+
+def brought(origin: Origin, parent: Parent | None) -> tuple[Staged, ...]:
+    """What the jobs that led to a file read from an object store."""
+    return tuple(item for _, paths in _ancestors(origin, parent) for item in pins.of_job(paths.job))
+
+
+def _ancestors(origin: Origin, parent: Parent | None) -> tuple[tuple[str, AttemptPaths], ...]:
+    later = reversed([(run.action, run.paths) for run in _back(origin.study, parent)])
+    return (("train", origin.won.attempt), *later)
 
 
 def _back(study: StudyPaths, parent: Parent | None) -> Iterator[Run]:
@@ -104,11 +124,15 @@ def _back(study: StudyPaths, parent: Parent | None) -> Iterator[Run]:
         run = runs.read(study, run.after) if run.after else None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(paths: AttemptPaths) -> dict[str, Any]:
+    """A spec as it was asked for: with addresses where it has the places to which a node brings what is there."""
     try:
-        return spec.load(path.read_text(encoding="utf-8"), str(path))
+        made = spec.load(paths.spec.read_text(encoding="utf-8"), str(paths.spec))
     except FileNotFoundError:
-        raise UsageError(f"{path} is missing", tip="without it nobody knows the structure of the model") from None
+        tip = "without it nobody knows the structure of the model"
+        raise UsageError(f"{paths.spec} is missing", tip=tip) from None
+    asked: dict[str, Any] = remote.replaced(made, {item.path: item.url for item in pins.of_job(paths.job)})
+    return asked
 
 
 def _trained(won: Winner) -> Parent:
@@ -123,6 +147,8 @@ def _trained(won: Winner) -> Parent:
 
 def _named(skill: Skill, origin: Origin) -> Parent:
     names, won = skill.facts.checkpoints, origin.won
+    if remote.is_remote(origin.checkpoint):
+        return Parent(Path(remote.parse(str(origin.checkpoint)).name), url=str(origin.checkpoint))
     file = Path(str(origin.checkpoint))
     if origin.checkpoint == LATEST:
         file = won.attempt.checkpoints(names.folder) / names.latest

@@ -117,6 +117,14 @@ def read(path: Path) -> tuple[Staged, ...]:
         raise ConfigError(f"{path} is damaged", tip=tip) from None
 
 
+def of_job(path: Path) -> tuple[Staged, ...]:
+    """What a job that was written to a file reads from an object store."""
+    try:
+        return tuple(Staged(**item) for item in json.loads(path.read_text(encoding="utf-8")).get("staged", ()))
+    except (FileNotFoundError, ValueError):
+        return ()
+
+
 def _names(listed: Found, folder: str) -> frozenset[str]:
     """The names of all objects below a folder, relative to it."""
     key = remote.parse(folder).key + "/"

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tao_automl import capacity, firstpoints, launch, mounts, studydata
+from tao_automl import capacity, fidelity, firstpoints, launch, mounts, profile, studydata
 from tao_automl.capacity import Need
 from tao_automl.config import Settings
 from tao_automl.errors import SkillError, UsageError
@@ -22,7 +22,9 @@ from tao_automl.execution.cluster import Room
 from tao_automl.execution.job import Mount, Staged
 from tao_automl.launch import Launch
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths, skills_dir
+from tao_automl.profile import Profile
 from tao_automl.search import algorithms
+from tao_automl.search.algorithms import Schedule
 from tao_automl.search.overrides import Overrides
 from tao_automl.search.overrides import read as read_overrides
 from tao_automl.search.space import Limits, SearchSpace
@@ -49,10 +51,12 @@ class Plan:
     metric: Metric
     space: SearchSpace
     epochs: int
+    schedule: Schedule
     runtime: str
     embedded: bool = False  # nobody named data: the stand-in trains on its sample data
     pinned: Mapping[str, Staged] = field(default_factory=dict)  # what is read from an object store, by address
     gpus_here: int | None = None  # of this machine; None if no trial needs one or a cluster is named
+    profile: Profile | None = None  # of a new study that says nothing of data: the model's own, used or not
     start: Start = field(default_factory=Start)  # what a new study begins with beside the defaults
 
     @property
@@ -77,6 +81,12 @@ class Plan:
     def trials(self) -> int:
         """Trials in all; without anything to search, one."""
         return int(self.settings["trials"]) if self.space.parameters else 1
+
+    @property
+    def pruner(self) -> str:
+        """What stops trials early: what was asked, else what belongs to the algorithm."""
+        asked: str | None = self.settings["pruner"]
+        return asked or algorithms.find(self.settings["algorithm"]).pruner
 
     @property
     def parallel(self) -> int:
@@ -151,7 +161,8 @@ class Plan:
 def prepare(settings: Settings, now: datetime, check: Callable[[Plan], None] = lambda _plan: None) -> Plan:
     """Read the skill and the data, check everything that can be checked, choose what to search.
 
-    The machine is checked too: see `check_machine`.
+    The machine is checked too: see `check_machine`. Where nothing is said of data, the model's profile is what
+    runs, if it can be reached: see `profile.choose`.
 
     Args:
         check: has the last word; if it raises, nothing that was made for the plan is left.
@@ -167,8 +178,12 @@ def prepare(settings: Settings, now: datetime, check: Callable[[Plan], None] = l
         check_machine(plan)
         check(plan)
 
+    chosen = find_skill(settings)
+    settings, own = profile.choose(settings, chosen)
+    anchored = launch.anchored(chosen, chosen.actions["train"], settings["set"])
+    settings = settings.with_values(settings.origin("set"), set=anchored)
     plan = known(settings, now, checked)
-    return dataclasses.replace(plan, start=found[0])
+    return dataclasses.replace(plan, profile=own, start=found[0])
 
 
 def known(
@@ -211,15 +226,6 @@ def known(
     return plan
 
 
-def reading(plan: Plan, tree: Mapping[str, Any]) -> Plan:
-    """The plan with what a spec reads from an object store, and nothing else of it.
-
-    Raises:
-        AutoMLError: there is nothing at an address, or the store cannot be asked.
-    """
-    return dataclasses.replace(plan, pinned=studydata.pins_of(plan.settings, plan.pinned.values()).of(tree))
-
-
 def check_machine(plan: Plan) -> None:
     """What must be there before a trial starts, as far as this machine can say.
 
@@ -240,6 +246,9 @@ def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: date
     metric = launch.metric_of(chosen, settings)
     launch.check_metric(chosen, metric, launched.spec)
     epochs = launch.epochs(chosen, launched.spec)
+    searched = space(chosen, launched, settings, epochs, data.samples)
+    schedule = fidelity.schedule(chosen, launched, settings, searched, metric)
+    schedule.check()
     return Plan(
         settings=settings,
         name=settings["name"] or f"{chosen.model}-{now:%Y%m%d-%H%M%S}",
@@ -247,8 +256,9 @@ def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: date
         data=data,
         launch=launched,
         metric=metric,
-        space=space(chosen, launched, settings, epochs, data.samples),
+        space=searched,
         epochs=epochs,
+        schedule=schedule,
         runtime=runtime,
     )
 

@@ -49,7 +49,7 @@ def _of(skill: Skill, name: str, made: Mapping[str, Any]) -> dict[str, Any]:
         if value is not absent
         and not isinstance(value, Mapping)
         and path not in action.inputs
-        and not any(is_below(path, source) for source in data)
+        and (path in skill.facts.carry or not any(is_below(path, source) for source in data))
     }
 
 
@@ -60,16 +60,18 @@ def _without_moved(skill: Skill, found: Mapping[str, Any], schema: Schema) -> di
 
 
 def _placed(skill: Skill, found: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
-    """Each value where the action has it: under its own name, or where `carry` moves it to."""
+    """Each value where the action has it: under its own name, or where `carry` moves it to; a key of both, at both."""
     moves = [move for move in skill.facts.after.moves if _has(schema, move.target)]
     placed: dict[str, Any] = {}
     for path, value in found.items():
         move = next((move for move in moves if is_below(path, move.source)), None)
-        target = path if move is None else move.target + path[len(move.source) :]
-        if schema.has(target):
-            placed[target] = value
+        moved = [] if move is None else [move.target + path[len(move.source) :]]
+        both = move is None or (path == move.source and path in skill.facts.carry)
+        placed.update({target: value for target in (*moved, *([path] if both else ())) if schema.has(target)})
     return placed
 
 
 def _has(schema: Schema, path: str) -> bool:
-    return any(is_below(known, path) for known in schema.fields)
+    """True for a group, and for a key of one that the schema leaves open."""
+    group = path.rpartition(".")[0]
+    return any(is_below(known, path) for known in schema.fields) or ("." in group and group in schema.fields)

@@ -18,6 +18,7 @@ import docker
 
 SCRIPT = Path(__file__).parents[1] / "docker" / "engine"
 IMAGE = "tao-automl-standin:latest"
+DEPLOY = "tao-automl-standin:deploy"
 SOCKET_ROOM = 50  # of the temporary folder's path: that of a Unix socket may not be long
 SIZE = "4g"  # of the engine's folder, where it is in memory
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])

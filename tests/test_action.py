@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tao_automl import action, actionplan, driver
+from tao_automl import action, actionplan, driver, parents
 from tao_automl.actionplan import Asked, Prepared
 from tao_automl.errors import JobError, UsageError
 from tao_automl.execution.job import JobSpec, JobStatus, Phase
+from tao_automl.parents import Origin, Parent
 from tao_automl.plan import Plan
 from tao_automl.tao import keypath, spec
 from tests.fakes import finished
 from tests.fakes.finished import BEST, OneJob
+from tests.fakes.tiny import coco
+from tests.s3 import Bucket
 
 EXITED = JobStatus("done-export-001", Phase.EXITED, 0, 100.0, 112.0)
 
@@ -457,3 +462,121 @@ def test_an_unknown_action_is_told_with_all_there_are(plan: Plan) -> None:
         prepare(plan, "exprot")
     assert "'export'" in raised.value.tip
     assert all(name in raised.value.tip for name in plan.skill.actions)
+
+
+# Data in an object store
+
+
+@pytest.fixture
+def stored(s3: Bucket, tmp_path: Path) -> Plan:
+    """A study whose validation data is in a store; its training data there is named by `--set`."""
+    for split in ("train", "val", "other"):
+        coco(s3.folder / split, images=4, categories=(1, 3))
+    train = {"image_dir": s3.url("train/images"), "json_file": s3.url("train/annotations.json")}
+    set_ = [f"dataset.train_data_sources={json.dumps([train])}", "dataset.num_classes=4"]
+    cached = str(tmp_path / "cache")
+    finished.make(tmp_path, train_data=None, val_data=s3.url("val"), set=set_, cache_dir=cached, runtime="process")
+    return driver.plan_of("done", tmp_path / "studies", {})
+
+
+def places(prepared: Prepared) -> dict[str, str]:
+    """What the job brings, by address."""
+    return {item.url: item.path for item in prepared.job.staged}
+
+
+def test_an_action_reads_the_studys_data_where_a_node_brings_it(stored: Plan, s3: Bucket) -> None:
+    prepared = prepare(stored, "evaluate")
+    found = places(prepared)
+    assert set(found) == {s3.url("val/images"), s3.url("val/annotations.json")}
+    assert at(prepared, "dataset.test_data_sources.image_dir") == found[s3.url("val/images")]
+
+
+def test_data_of_a_store_can_be_named_for_one_action(stored: Plan, s3: Bucket) -> None:
+    asked = Asked("evaluate", data={"eval_dataset": [s3.url("other")]})
+    assert set(places(actionplan.prepare(stored, asked))) == {s3.url("other/images"), s3.url("other/annotations.json")}
+    with pytest.raises(UsageError, match="there is no s3://"):
+        prepare(stored, "evaluate", dataset__test_data_sources__json_file=s3.url("none.json"))
+
+
+def test_a_checkpoint_may_lie_in_a_store(stored: Plan, s3: Bucket) -> None:
+    address = s3.put("models/own.pth", b"weights")
+    asked = Asked("evaluate", checkpoint=address)
+    prepared = actionplan.prepare(stored, asked)
+    assert at(prepared, "evaluate.checkpoint") == places(prepared)[address]
+    assert prepared.parent is not None
+    assert (prepared.parent.place, prepared.parent.epoch) == (address, None)
+    with pytest.raises(UsageError, match="there is no s3://"):
+        actionplan.prepare(stored, replace(asked, checkpoint=s3.url("models/none.pth")))
+    assert not stored.paths.actions.exists()
+
+
+def test_what_a_winner_has_read_is_brought_again_also_to_another_cache(stored: Plan, s3: Bucket, tmp_path) -> None:
+    trained = spec.load(actionplan.winner_of(stored, None).attempt.spec.read_text())
+    before = keypath.get(trained, "dataset.train_data_sources")[0]["image_dir"]
+    moved = driver.plan_of("done", tmp_path / "studies", {"cache_dir": tmp_path / "elsewhere"})
+    prepared = prepare(moved, "train", train__num_epochs="9")
+    after = at(prepared, "dataset.train_data_sources")[0]["image_dir"]
+    assert after == places(prepared)[s3.url("train/images")]
+    assert Path(after).relative_to(tmp_path / "elsewhere") == Path(before).relative_to(tmp_path / "cache")
+
+
+def test_what_an_earlier_action_has_read_is_known_to_the_next(runs, stored: Plan, s3: Bucket) -> None:
+    runs(OneJob(finished.makes))
+    s3.put("names.txt")
+    done = action.run(stored, prepare(stored, "export", wandb__name=s3.url("names.txt")))
+    assert "s3://" not in done.run.paths.spec.read_text()
+    origin = Origin(stored.paths, actionplan.winner_of(stored, None), after=done.run)
+    parent = Parent(done.run.outputs["export.onnx_file"], done.run)
+    assert s3.url("names.txt") in {item.url for item in parents.brought(origin, parent)}
+    assert keypath.get(parents.lineage(origin, parent)[1][1], "wandb.name") == s3.url("names.txt")
+
+
+def test_a_failed_actions_log_is_sent_and_a_store_that_takes_nothing_hides_no_result(runs, own: Plan, s3) -> None:
+    sending = replace(own, settings=own.settings.with_values("flag", upload=s3.url("results")))
+    runs(OneJob(finished.breaks))
+    with pytest.raises(JobError, match="out of memory"):
+        action.run(sending, prepare(sending, "export"))
+    sent = s3.folder / "results" / "done" / "actions"
+    assert "out of memory" in (sent / "export-001" / "log.txt").read_text()
+    prepared = prepare(sending, "evaluate")
+
+    def evaluates(job: JobSpec) -> int:
+        s3.folder.rename(s3.folder.with_name("away"))
+        return finished.evaluates(job)
+
+    runs(OneJob(evaluates))
+    with pytest.raises(UsageError, match="no bucket"):
+        action.run(sending, prepared)
+    s3.folder.with_name("away").rename(s3.folder)
+    assert prepared.paths.result.is_file()
+
+
+# Several at once
+
+
+def test_actions_that_start_at_once_have_folders_of_their_own(own: Plan) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        claimed = list(pool.map(lambda _: action.claim(own, Asked("export")), range(6)))
+    names = sorted(prepared.paths.folder.name for prepared in claimed)
+    assert names == [f"export-{number:03d}" for number in range(1, 7)]
+    assert {prepared.job.id for prepared in claimed} == {f"done-{name}" for name in names}
+
+
+def test_what_is_refused_before_its_start_leaves_no_folder(runs, own: Plan) -> None:
+    runs(OneJob(finished.makes))
+    needy = replace(own, settings=own.settings.with_values("flag", env={"HF_TOKEN": None}))
+    with pytest.raises(UsageError, match="HF_TOKEN"):
+        action.run(needy, action.claim(needy, Asked("export")))
+    assert not own.paths.actions.exists()
+
+
+def test_a_relative_path_is_that_of_the_working_directory(own: Plan, tmp_path, monkeypatch) -> None:
+    coco(tmp_path / "other", images=4, categories=(1, 3))
+    monkeypatch.chdir(tmp_path)
+    images, named = "dataset.test_data_sources.image_dir", "dataset.test_data_sources"
+    given = prepare(own, "evaluate", **{images.replace(".", "__"): "other/images"})
+    assert at(given, images) == str(tmp_path / "other" / "images")
+    whole = "{image_dir: other/images, json_file: other/annotations.json}"
+    assert at(prepare(own, "evaluate", dataset__test_data_sources=whole), named)["json_file"] == str(
+        tmp_path / "other" / "annotations.json"
+    )

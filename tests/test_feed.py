@@ -12,6 +12,7 @@ from tao_automl import feed
 from tao_automl.errors import UsageError
 from tao_automl.feed import Feed, Place
 from tao_automl.layout import StudiesPaths
+from tao_automl.pins import Pins
 from tao_automl.tao import dataset
 from tao_automl.tao.constraint import Constraint
 from tao_automl.tao.datafacts import DataFacts
@@ -111,10 +112,11 @@ def test_words_that_the_data_brings_are_taken(data: Data, place: Place, tmp_path
 def test_data_can_be_named_for_one_action(data: Data, place: Place, tmp_path: Path) -> None:
     (tmp_path / "other" / "images").mkdir(parents=True)
     act = action(LISTED, NAMES)
-    given = feed.given(chain.made(), act, data, {"inference_dataset": [tmp_path / "other"]})
+    pins = Pins(tmp_path / "cache")
+    given = feed.given(chain.made(), act, data, {"inference_dataset": [tmp_path / "other"]}, pins)
     assert fed(given, place, action(LISTED)).values == {"data.dirs": [str(tmp_path / "other" / "images")]}
     with pytest.raises(UsageError, match="no directory"):
-        feed.given(chain.made(), act, data, {"inference_dataset": [tmp_path / "none"]})
+        feed.given(chain.made(), act, data, {"inference_dataset": [tmp_path / "none"]}, pins)
 
 
 def test_a_batch_must_fit_what_is_read(data: Data) -> None:

@@ -78,3 +78,14 @@ def test_an_engine_is_fed_what_was_exported(dino: Skill) -> None:
     assert (found["inference.input_width"], found["inference.input_height"]) == (640, 544)
     assert found["model.num_queries"] == 500
     assert "inference.input_width" not in carried(dino, "inference", trained)
+
+
+@pytest.mark.parametrize("between", [(), ("export",)])
+def test_data_of_one_kind_is_evaluated_as_that_kind(between: tuple[str, ...]) -> None:
+    masks = skill.load(skills_dir() / "tao-train-mask-grounding-dino")
+    val, test = "dataset.val_data_sources.data_type", "dataset.test_data_sources.data_type"
+    lineage = [made(masks, "train", dataset__val_data_sources__data_type="VG")]
+    for name in between:
+        found = carried(masks, name, *lineage)
+        lineage.append(made(masks, name, **{path.replace(".", "__"): found[path] for path in (val, test)}))
+    assert carried(masks, "evaluate", *lineage)[test] == "VG"

@@ -18,6 +18,7 @@ from tao_automl.execution import runtimes
 from tao_automl.execution.job import JobSpec, Mount
 from tao_automl.layout import cache_dir
 from tao_automl.plan import Plan
+from tao_automl.profile import RUNTIME, Profile
 from tao_automl.search.transfer import Carried
 from tao_automl.studyfile import shown_value
 from tao_automl.tao import spec
@@ -28,15 +29,27 @@ FIRST_ATTEMPT = 1
 
 def notice(plan: Plan) -> str | None:
     """Said before anything else when what trains is not TAO."""
+    own = plan.profile
     if plan.embedded:
+        instead = f"{_unreached(plan.skill.model, own)}\n" if own else ""
         return (
             "No data is named: the stand-in trainer runs on the CPU with synthetic shapes, "
-            "not a TAO container.\n"
+            f"not a TAO container.\n{instead}"
             "Real data and TAO: --train-data DIR --val-data DIR --runtime docker --gpus 1"
+        )
+    if own is not None:
+        return (
+            f"No data is named: the profile of {plan.skill.model} runs, {_words.path(own.file)}.\n"
+            "Your own: --train-data DIR --val-data DIR; without TAO: --runtime standin"
         )
     if plan.runtime == "standin":
         return "The stand-in trainer runs on the CPU, not a TAO container: --runtime docker runs that."
     return None
+
+
+def _unreached(model: str, own: Profile) -> str:
+    by_hand = shlex.join(["tao-automl", "run", "-f", str(_words.path(own.file)), "--runtime", RUNTIME])
+    return f"The profile of {model} cannot be used here: {own.lacks}. Where it can: {by_hand}"
 
 
 def lines(plan: Plan, width: int) -> list[Text]:
@@ -68,7 +81,7 @@ def _facts(plan: Plan, job: JobSpec) -> list[tuple[str, str]]:
         ("Search", f"{search}; trial 0 is the model's defaults" if searched else "none: one plain training"),
         *([("Tries", "\n".join(_tried(plan)))] if plan.start.points else []),
         *([("Learns", "\n".join(_carried(item) for item in plan.start.carried))] if plan.start.carried else []),
-        ("Pruner", settings["pruner"] if searched else "none"),
+        ("Pruner", plan.pruner if searched else "none"),
         ("Budget", _budget(plan)),
         ("Runtime", _runtime(plan)),
         ("Keep", _kept(settings["keep_checkpoints"])),
@@ -192,6 +205,7 @@ def document(plan: Plan) -> dict[str, Any]:
         "image": job.image,
         "runtime": plan.runtime,
         "embedded": plan.embedded,
+        "profile": {"file": str(plan.profile.file), "lacks": plan.profile.lacks} if plan.profile else None,
         "data": {
             "train": [_dataset(item) for item in plan.data.train],
             "val": [_dataset(item) for item in plan.data.val],

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--inference-data", metavar="DIR", multiple=True, help="Images to run inference on [default: --val-data]")
 @click.option("--calibration-data", metavar="DIR", multiple=True, help="Images to calibrate on [default: --train-data]")
 @click.option("--after", metavar="RUN", help="What an earlier action made: its name, or a run such as export-002")
-@click.option("--checkpoint", metavar="FILE", help="A model file instead of the winner's; 'latest' for its newest")
+@click.option("--checkpoint", metavar="FILE", help="A file or address instead of the winner's; 'latest': its newest")
 @click.option("--image", metavar="IMAGE", help="Container image of this action, instead of the model's")
 @_options.places
 @_options.json_option
@@ -48,7 +48,7 @@ def command(
     """
     import shlex
 
-    from tao_automl import action, actionplan, driver, parents, report
+    from tao_automl import action, driver, report
     from tao_automl.actionplan import Asked
     from tao_automl.cli import _plan, _words
     from tao_automl.cli._console import Console
@@ -59,8 +59,7 @@ def command(
     changes = {"storage": where.storage_url}
     plan = driver.plan_of(found, where.studies_dir, changes)
     given = KEYS["set"].read(flags["set"]) if flags["set"] else {}
-    file = checkpoint if checkpoint in (None, parents.LATEST) else str(Path(checkpoint).absolute())
-    prepared = actionplan.prepare(plan, Asked(name, trial, given, file, after, image, _data(flags)))
+    prepared = action.claim(plan, Asked(name, trial, given, _file(checkpoint), after, image, _data(flags)))
     console = Console()
     if not as_json:
         runs = shlex.join(_plan.command(prepared.job))
@@ -74,15 +73,22 @@ def command(
         console.out(*_lines(done, plan, name))
 
 
-def _data(flags: Mapping[str, Any]) -> dict[str, list[Path]]:
-    """The folders that are named for this action, by TAO's word for what they are for."""
+def _file(text: str | None) -> str | None:
+    from tao_automl import parents
+    from tao_automl.tao import remote
+
+    return text if text in (None, parents.LATEST) or remote.is_remote(text) else str(Path(text).absolute())
+
+
+def _data(flags: Mapping[str, Any]) -> dict[str, list[Path | str]]:
+    """The folders and addresses that are named for this action, by TAO's word for what they are for."""
     words = {
         "train_data": "train_datasets",
         "val_data": "eval_dataset",
         "inference_data": "inference_dataset",
         "calibration_data": "calibration_dataset",
     }
-    return {word: [Path(text).absolute() for text in flags[name]] for name, word in words.items() if flags[name]}
+    return {word: KEYS["train_data"].read(flags[name]) for name, word in words.items() if flags[name]}
 
 
 def _started_from(prepared: Prepared) -> str:

@@ -32,8 +32,6 @@ from tao_automl.tao.remote import Address
 
 FILE, FOLDER, ARCHIVE = "file", "folder", "archive"
 ARCHIVES = (".tar.gz", ".tgz", ".tar", ".tar.xz", ".tar.bz2")
-RESERVE_BYTES = 500 * 2**20  # what stays free on the cache's disk
-BOMB_BYTES, BOMB_RATIO = 2**30, 200  # images hardly shrink: what grows by more than this is no archive of images
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 _UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 SAY_EVERY_S, LOCK_EVERY_S = 2.0, 0.1
@@ -197,7 +195,7 @@ def _bring(wanted: Staged, folder: Path, say: Say, store: Store) -> None:
     fetch(store, found.address.bucket, found.wanted(fresh), count)
     if wanted.kind == ARCHIVE:
         say(f"{wanted.url}: unpacking")
-        _unpack(wanted, folder, fresh / name)
+        _unpack(wanted.url, folder, fresh / name)
     os.sync()  # what a power cut leaves must not be taken for the whole
     if wanted.kind != ARCHIVE:
         (fresh / name).rename(folder / name)
@@ -215,12 +213,12 @@ def _fresh(folder: Path) -> Path:
     return fresh
 
 
-def _unpack(wanted: Staged, folder: Path, archive: Path) -> None:
+def _unpack(url: str, folder: Path, archive: Path) -> None:
     for left in folder.glob(".data.*"):  # of a process that was killed
         shutil.rmtree(left)
     try:
-        with named(archive, wanted.url):
-            staging.unpack(archive, folder / "data", _limit_bytes(wanted, folder))
+        with named(archive, url):
+            staging.unpack(archive, folder / "data")
     except UsageError:
         archive.unlink()
         raise
@@ -252,11 +250,6 @@ def _check_room(wanted: Staged, folder: Path, fresh: Path) -> None:
             tip="make room, or name another place with --cache-dir",
             code="disk-full",
         )
-
-
-def _limit_bytes(wanted: Staged, folder: Path) -> int:
-    free = shutil.disk_usage(folder).free - RESERVE_BYTES
-    return max(0, min(staging.LIMIT_BYTES, free, max(BOMB_BYTES, BOMB_RATIO * wanted.size_bytes)))
 
 
 @contextlib.contextmanager

@@ -14,15 +14,20 @@ from pathlib import Path, PurePosixPath
 from tao_automl.errors import PlatformError, UsageError
 
 LIMIT_BYTES = 2 * 2**40  # of what an archive may unpack to
+RESERVE_BYTES = 500 * 2**20  # what stays free on the disk
+BOMB_BYTES, BOMB_RATIO = 2**30, 200  # images hardly shrink: what grows by more than this is no archive of images
 
 _BROKEN = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError, OSError)
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
-def unpack(archive: Path, into: Path, limit_bytes: int = LIMIT_BYTES) -> Path:
+def unpack(archive: Path, into: Path, limit_bytes: int | None = None) -> Path:
     """Unpack an archive of images into `into`/images, which is there whole or not at all.
 
     Both layouts are understood: members below `images/`, and members at the top.
+
+    Args:
+        limit_bytes: of what it may unpack to; else what the disk holds, and what an archive of its size may.
 
     Raises:
         UsageError: no archive, a member that would leave the folder, a link or device, or too large.
@@ -49,13 +54,19 @@ def unpack(archive: Path, into: Path, limit_bytes: int = LIMIT_BYTES) -> Path:
     return images
 
 
-def _unpack(archive: Path, into: Path, limit_bytes: int) -> None:
+def _limit_bytes(archive: Path, folder: Path) -> int:
+    free = shutil.disk_usage(folder).free - RESERVE_BYTES
+    return max(0, min(LIMIT_BYTES, free, max(BOMB_BYTES, BOMB_RATIO * archive.stat().st_size)))
+
+
+def _unpack(archive: Path, into: Path, limit_bytes: int | None) -> None:
     into.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{into.name}.", dir=into.parent) as folder:
         fresh = Path(folder) / "whole"  # with the usual mode; the temporary folder is closed to others
         fresh.mkdir()
+        limit = _limit_bytes(archive, fresh) if limit_bytes is None else limit_bytes
         with tarfile.open(archive) as tar:
-            _extract(tar, archive, fresh, limit_bytes)
+            _extract(tar, archive, fresh, limit)
         if not (fresh / "images").is_dir():
             _move_down(fresh)
         _publish(fresh, into)
@@ -72,7 +83,10 @@ def _extract(tar: tarfile.TarFile, archive: Path, fresh: Path, limit_bytes: int)
             )
         total += member.size
         if total > limit_bytes:
-            raise UsageError(f"{archive} unpacks to more than {limit_bytes / 2**30:.1f} GiB")
+            raise UsageError(
+                f"{archive} unpacks to more than {limit_bytes / 2**30:.1f} GiB",
+                tip="is it an archive of images? If so, make room, or unpack it yourself and name the folder",
+            )
         if member.isfile():
             _write(tar, member, fresh / Path(*path.parts))
     while tar.fileobj is not None and tar.fileobj.read(2**20):

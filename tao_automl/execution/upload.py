@@ -49,14 +49,26 @@ class Upload:
         self.once()
         worker = threading.Thread(target=self._repeat, args=(say,), daemon=True)
         worker.start()
+        with self.at_end():
+            try:
+                yield
+            finally:
+                self._over.set()
+                worker.join()
+
+    @contextlib.contextmanager
+    def at_end(self) -> Iterator[None]:
+        """Send what there is when the block is over, also when it breaks off.
+
+        Raises:
+            AutoMLError: the store does not take all of it.
+        """
         try:
             yield
         except BaseException:
-            self._end(worker)
-            with contextlib.suppress(AutoMLError):  # what ended the study is what counts
+            with contextlib.suppress(AutoMLError):  # what ended it is what counts
                 self.once()
             raise
-        self._end(worker)
         self.once()
 
     def once(self) -> None:
@@ -77,10 +89,6 @@ class Upload:
             del self._sent[name]
         if problems:
             raise problems[0]
-
-    def _end(self, worker: threading.Thread) -> None:
-        self._over.set()
-        worker.join()
 
     def _repeat(self, say: Callable[[str], None]) -> None:
         said = None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tao_automl.tao import keypath
 from tao_automl.tao.dataset import shown as shown_file
 from tao_automl.tao.skill import Action, DataSource
 
@@ -33,7 +34,7 @@ def left(source: DataSource, user: Mapping[str, Any]) -> DataSource | None:
 
     The entries of a list are the user's as soon as one of them is.
     """
-    named = [part for path in user if (part := _part(source, path)) is not None]
+    named = [part for path, value in user.items() for part in _parts(source, path, value)]
     if "" in named or (named and source.as_list):
         return None
     files = {part: name for part, name in source.files.items() if part not in named}
@@ -41,8 +42,18 @@ def left(source: DataSource, user: Mapping[str, Any]) -> DataSource | None:
 
 
 def is_named(action: Action, user: Mapping[str, Any]) -> bool:
-    """True if a user sets any part of the data by its key."""
-    return any(_part(source, path) is not None for source in of(action) for path in user)
+    """True if a user sets any part of the data by its key, or by one above it."""
+    return any(_parts(source, path, value) for source in of(action) for path, value in user.items())
+
+
+def _parts(source: DataSource, path: str, value: Any) -> tuple[str, ...]:
+    """Which parts of a source a value at a key path is, "" for all of it. A group may hold the source."""
+    if source.key.startswith(f"{path}.") and isinstance(value, Mapping):
+        inner = keypath.get(value, source.key[len(path) + 1 :], None)
+        within = tuple(part for part in source.files if isinstance(inner, Mapping) and part in inner)
+        return within if within or inner is None else ("",)
+    part = _part(source, path)
+    return () if part is None else (part,)
 
 
 def _part(source: DataSource, path: str) -> str | None:

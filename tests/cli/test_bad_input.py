@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from PIL import Image
 from tao_automl.layout import skills_dir
 from tao_automl.lock import StudyLock
 from tests.cli import study_on_disk
+from tests.fakes import finished
+from tests.fakes.tiny import odvg
+from tests.s3 import Bucket
 
 RUN = ("run", "--model", "dino")
 
@@ -109,7 +114,9 @@ def unchanged(tmp_path: Path, files_below: Callable[[Path], dict[str, bytes]]) -
         ((*RUN, "--point", "lr"), ("--point lr", "KEY=VALUE")),
         ((*RUN, "--point", "train.optim.lr=1e-4", "--trials", "1"), ("a budget of 1", "--trials 2")),
         ((*RUN, "-f", "none.yaml"), ("none.yaml",)),
-        ((*RUN, "--num-classes", "2"), ("dataset.num_classes", "5")),
+        ((*RUN, "--num-classes", "2", "--runtime", "standin"), ("dataset.num_classes", "5")),
+        ((*RUN, "--num-classes", "7"), ("number of classes", "--train-data")),
+        ((*RUN, "--set", "dataset.num_classes=7"), ("number of classes", "--train-data")),
         ((*RUN, "--min-free", "900 TiB"), ("free", "921600.0 GiB")),
         ((*RUN, "--platform", "locl"), ("locl", "local")),
         (("space", "dnio"), ("dnio", "dino")),
@@ -253,3 +260,136 @@ def test_as_json_an_error_is_one_object_on_stdout(call, unchanged) -> None:
     assert set(error) == {"code", "message", "tip"}
     assert "dnio" in error["message"]
     assert "dino" in error["tip"]
+
+
+def told(said: Any, code: int, *named: str) -> None:
+    """One sentence and a tip."""
+    refused(said, code, *named)
+    assert len(said.err.splitlines()) == 2, said.err
+
+
+# Data that is not what it is named as
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("[1, 2]", ("annotations.json: a JSON object is expected", "correct the file")),
+        ('{"shapes": []}', ("annotations.json", "not a COCO file", "'images'")),
+        (document(images=[*document()["images"], document()["images"][0]]), ("image id 1", "more than once")),
+        (
+            document(images=[{**item, "file_name": f"gone-{item['id']}.png"} for item in document()["images"]]),
+            ("images/gone-1.png is missing (4 such images)",),
+        ),
+    ],
+)
+def test_what_is_no_coco_file_or_does_not_fit_its_images_is_named(call, unchanged, coco: Path, content, named) -> None:
+    write(coco, content)
+    data = ("--train-data", str(coco), "--val-data", str(coco), "--runtime", "standin")
+    with unchanged:
+        told(call(*RUN, *data), 2, *named)
+
+
+def test_category_ids_with_a_gap_are_refused_where_a_model_counts_them(call, unchanged, tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        odvg(tmp_path / split)
+    write_ids(tmp_path / "val" / "annotations.json", {1: 2})
+    data = ("--train-data", "train", "--val-data", "val", "--runtime", "standin")
+    with unchanged:
+        told(call("run", "--model", "grounding_dino", *data), 2, "category ids have a gap: 1 is missing below 2")
+
+
+def write_ids(path: Path, changed: dict[int, int]) -> None:
+    content = json.loads(path.read_text())
+    for entry in content["categories"]:
+        entry["id"] = changed.get(entry["id"], entry["id"])
+    for entry in content["annotations"]:
+        entry["category_id"] = changed.get(entry["category_id"], entry["category_id"])
+    path.write_text(json.dumps(content))
+
+
+def test_an_archive_bomb_is_refused_and_leaves_nothing(call, unchanged, coco: Path) -> None:
+    info = tarfile.TarInfo("images/bomb.png")
+    info.size = 10 * 2**40
+    shutil.rmtree(coco / "images")
+    with gzip.open(coco / "images.tar.gz", "wb") as archive:
+        archive.write(info.tobuf() + b"\0" * 1024)
+    data = ("--train-data", str(coco), "--val-data", str(coco), "--runtime", "process")
+    with unchanged:
+        told(call(*RUN, *data), 2, "images.tar.gz unpacks to more than")
+
+
+def test_a_study_file_that_is_no_yaml_names_its_line(call, unchanged, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("model: dino\ntrials: [3\n")
+    with unchanged:
+        told(call("run", "-f", "s.yaml"), 2, "s.yaml:3")
+
+
+# Actions
+
+
+@pytest.fixture
+def done(tmp_path: Path) -> Path:
+    """A study with a best trial; returns its best checkpoint."""
+    made = finished.make(tmp_path)
+    return made.paths.attempt(1, 1).checkpoints("train") / finished.BEST
+
+
+def test_an_unknown_action_has_near_matches_and_the_list(call, unchanged, done: Path) -> None:
+    with unchanged:
+        told(call("action", "exprot", "done"), 2, "no action 'exprot'", "'export'", "gen_trt_engine", "quantize")
+
+
+def test_an_action_without_a_finished_trial_is_told(call, unchanged, done: Path) -> None:
+    with unchanged:
+        refused(
+            call("action", "export", "done/2"), 2, "trial 2 of study 'done' has no result", "tao-automl status done"
+        )
+
+
+@pytest.mark.parametrize("options", [(), ("--checkpoint", "train/gone.pth")])
+def test_a_checkpoint_that_was_deleted_is_named(call, unchanged, done: Path, options: tuple[str, ...]) -> None:
+    done.unlink()
+    with unchanged:
+        told(call("action", "export", "done", *options), 2, "gone", "--checkpoint")
+
+
+# An object store
+
+
+@pytest.fixture
+def lake(s3: Bucket, coco: Path) -> tuple[str, ...]:
+    """The options for data in a bucket."""
+    shutil.copytree(coco, s3.folder / "data")
+    return ("--train-data", s3.url("data"), "--val-data", s3.url("data"), "--runtime", "standin", "--cache-dir", "c")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "named"),
+    [
+        (("--val-data", "s3://no-such-bucket-here/val"), 2, ("no bucket 'no-such-bucket-here'", "AWS_ENDPOINT_URL")),
+        (("--val-data", "s3://{bucket}/vall"), 2, ("there is no s3://{bucket}/vall", "case-sensitive")),
+        (("--upload", "s3://no-such-bucket-here/out"), 2, ("no bucket 'no-such-bucket-here'",)),
+    ],
+)
+def test_no_such_bucket_or_key_is_named(call, unchanged, s3: Bucket, lake, words, code: int, named) -> None:
+    words, named = ([text.format(bucket=s3.folder.name) for text in texts] for texts in (words, named))
+    call("plan", *RUN[1:], *lake)  # what is brought to the cache is no change
+    with unchanged:
+        told(call(*RUN, *lake, *words), code, *named)
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, ("AWS credentials", "AWS_ACCESS_KEY_ID")),
+        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, ("credentials are refused",)),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, ("http://127.0.0.1:1 does not answer", "AWS_ENDPOINT_URL")),
+        ({"AWS_ENDPOINT_URL": "nowhere"}, ("nowhere is no address", "AWS_ENDPOINT_URL")),
+    ],
+)
+def test_credentials_and_endpoint_are_named(call, unchanged, monkeypatch, lake, variables, named) -> None:
+    for name, value in variables.items():
+        monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
+    with unchanged:
+        told(call(*RUN, *lake), 3, *named)

@@ -27,7 +27,7 @@ def test_it_says_what_would_run(call, tmp_path: Path) -> None:
     assert facts["Goal"] == "maximize val_mAP50"
     assert facts["Data"] == "train train: 3 images, 3 boxes, 2 categories"
     assert facts["Budget"].startswith("7 trials of 3 epochs or 2h00m, 1 at a time")
-    assert facts["Search"] == "2 parameters, tpe, seed 1; trial 0 is the model's defaults"
+    assert facts["Search"] == "2 parameters, auto, seed 1; trial 0 is the model's defaults"
     spec = tmp_path / "studies" / "s" / "trials" / "0000" / "attempt-1" / "spec.yaml"
     assert f"  tiny train -e {spec}" in said.out.splitlines()
     assert said.out.splitlines()[-1] == "Nothing was started."
@@ -97,6 +97,18 @@ def test_with_the_policy_off_one_plain_training_is_planned(call, tmp_path: Path)
     said = call("plan", *driven.data(tmp_path), "--automl-policy", "off")
     assert "none: one plain training" in said.out
     assert "AutoML policy is off" in said.out
+
+
+def test_where_the_profile_cannot_run_the_stand_in_is_said_first_and_then_why(call, tmp_path: Path) -> None:
+    said = call("plan", "--model", "dino", "--node-gpus", "0")
+    assert said.code == 0, said.err
+    first, second, *_ = said.out.splitlines()
+    assert first.startswith("No data is named: the stand-in trainer runs")
+    assert second.startswith("The profile of dino cannot be used here: a trial needs 1 GPU, and this machine has 0.")
+    assert second.endswith("profile.yaml --runtime docker")
+    own = call("plan", "--model", "dino", "--node-gpus", "0", "--json").document["profile"]
+    assert own["file"].endswith("tao-train-dino/profile.yaml")
+    assert own["lacks"] in second
 
 
 @pytest.mark.parametrize("columns", ["50", "80"])

@@ -264,7 +264,7 @@ def test_a_bomb_is_refused_before_it_is_written(s3: Bucket, pin) -> None:
     info = tarfile.TarInfo("images/bomb.bin")
     info.size = 10 * 2**40
     wanted = pin(s3.put("images.tar", info.tobuf() + b"\0" * 1024))
-    with pytest.raises(UsageError, match=r"^s3://\S+/images\.tar unpacks to more than 1\.0 GiB$"):
+    with pytest.raises(UsageError, match=r"^s3://\S+/images\.tar unpacks to more than \d\.\d GiB$"):
         brought(wanted)
     assert not Path(wanted.path).exists()
     assert sum(len(data) for data in files(Path(wanted.path).parents[1]).values()) < 1000

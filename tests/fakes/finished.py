@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tao_automl import jobs, studyfile
+from tao_automl import jobs, pins, studyfile
 from tao_automl import plan as plans
 from tao_automl.execution.job import JobSpec, JobStatus, Phase
 from tao_automl.plan import Plan
@@ -28,14 +28,16 @@ WINNING = {
 }
 
 
-def make(folder: Path) -> Plan:
+def make(folder: Path, **flags: Any) -> Plan:
     """Study `done` of four images, categories 1 and 3: trial 0 is complete, trial 1 is better, trial 2 failed."""
     for split in ("train", "val"):
         coco(folder / split, images=4, categories=(1, 3))
-    asked = settings(folder, skill_dir=None, model="dino", name="done", trials=3, epochs=3)
+    named = {"skill_dir": None, "model": "dino", "name": "done", "trials": 3, "epochs": 3, **flags}
+    asked = settings(folder, **named)
     plan = plans.prepare(asked, NOW)
     plan.paths.folder.mkdir(parents=True)
     studyfile.freeze(plan.settings, plan.name, plan.paths.study_file, NOW)
+    pins.write(plan.pinned.values(), plan.paths.pins)
     storage = studies.open_storage(plan.storage_url, create=True)
     known = {attributes.MODEL: "dino", attributes.RUNTIME: "process", attributes.TRIALS: 3, attributes.EPOCHS: 3}
     study = studies.create(storage, plan.name, plan.metric, plan.space, attributes=known)

@@ -65,3 +65,14 @@ def test_data_is_named_by_any_part_of_it() -> None:
     assert sources.is_named(known, {"data.train[0].image_dir": 1})
     assert sources.is_named(known, {"data.names": 1})
     assert not sources.is_named(known, {})
+
+
+def test_a_group_that_holds_a_source_names_it_and_one_that_does_not_leaves_it_open() -> None:
+    source = DataSource("data.val", "eval_dataset", False, {"image_dir": "images.tar.gz", "json_file": "a.json"})
+    assert sources.left(source, {"data": {"batch": 2}}) == source
+    named = sources.left(source, {"data": {"val": {"json_file": "/a.json"}}})
+    assert named is not None
+    assert named.files == {"image_dir": "images.tar.gz"}
+    plain = DataSource("data.val.image_dir", "eval_dataset", False, {"": "images.tar.gz"})
+    assert sources.left(plain, {"data.val": {"image_dir": "/images"}}) is None
+    assert sources.left(plain, {"data.val": {"json_file": "/a.json"}}) == plain

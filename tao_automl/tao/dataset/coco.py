@@ -48,7 +48,8 @@ def annotated(file: Path, *, masks: bool = False) -> tuple[Dataset, Collection[s
 def _list(document: Mapping[str, Any], key: str, file: Path) -> list[dict[str, Any]]:
     entries = document.get(key)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise bad(f"{file} is not a COCO file: '{key}' is not a list of objects")
+        tip = "it has images, annotations and categories, each a list of objects"
+        raise bad(f"{file} is not a COCO file: '{key}' is not a list of objects", tip)
     if not entries:
         raise bad(f"{file} has no {key}")
     return entries

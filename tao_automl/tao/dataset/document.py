@@ -37,7 +37,7 @@ def lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, entry
 
 
-def bad(message: str, tip: str = "") -> UsageError:
+def bad(message: str, tip: str = "correct the file, or name other data") -> UsageError:
     """What is wrong with data that is there."""
     return UsageError(message, tip=tip, code="bad-data")
 
@@ -61,7 +61,7 @@ def _content(file: Path) -> bytes:
             f"{file} is missing", tip="name a directory with the annotations", code="data-missing"
         ) from None
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+        raise UsageError(f"{file} cannot be read: {error.strerror}", tip="is it a file that you may read?") from None
 
 
 def _parsed(content: bytes, file: Path, first_line: int) -> Any:
