@@ -228,7 +228,8 @@ def check_machine(plan: Plan) -> None:
 
 
 def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: datetime) -> Plan:
-    launched = launch.training(chosen, settings, data)
+    more = studydata.by_key(settings, chosen)
+    launched = launch.training(chosen, settings, data, more=more)
     metric = launch.metric_of(chosen, settings)
     launch.check_metric(chosen, metric, launched.spec)
     epochs = launch.epochs(chosen, launched.spec)
@@ -239,7 +240,7 @@ def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: date
         data=data,
         launch=launched,
         metric=metric,
-        space=space(chosen, launched, settings, epochs, data.samples),
+        space=space(chosen, launched, settings, epochs, data.with_more(more).samples),
         epochs=epochs,
         runtime=runtime,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
 from datetime import datetime
@@ -18,7 +19,7 @@ from tao_automl.errors import AutoMLError, SkillError, UsageError
 from tao_automl.layout import skills_dir
 from tao_automl.tao import keypath
 from tests.fakes import bank
-from tests.fakes.tiny import NOW, SKILL, plan, settings
+from tests.fakes.tiny import NOW, SKILL, coco, plan, settings
 
 DINO = skills_dir() / "tao-train-dino"
 
@@ -363,3 +364,37 @@ def test_several_folders_of_a_dataset_go_where_the_skill_says(tmp_path):
     made = bank.planned(tmp_path, leaves, flags, data_sources={"train": sources})
     for name in names:
         assert keypath.get(made.launch.spec, f"dataset.{name}_dir") == str(tmp_path / "faces" / f"sample_{name}")
+
+
+# Data that is named by its keys
+
+
+def keyed(folder: Path, **changed: str) -> dict[str, str]:
+    return {"image_dir": str(folder / "images"), "json_file": str(folder / "annotations.json"), **changed}
+
+
+def test_data_that_is_named_by_its_keys_is_looked_into(tmp_path):
+    other = coco(tmp_path / "other", images=4, categories=(1, 7))
+    made = plan(tmp_path, train_data=None, set=f"dataset.train={json.dumps([keyed(other)])}")
+    assert made.launch.chosen["dataset.num_classes"].value == 8
+    assert made.data.train == ()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [({"num_classes": 5}, "category id 7"), ({}, "batch_size 4 on 1 GPU(s) is more than the 2 images")],
+)
+def test_what_does_not_fit_data_named_by_its_keys_is_refused(tmp_path, flags, said):
+    other = coco(tmp_path / "other", images=2, categories=(1, 7))
+    entry = f"dataset.train={json.dumps([keyed(other)])}"
+    error = refused(tmp_path, train_data=None, **{"set": [entry, "dataset.batch_size=4"], **flags})
+    assert said in error.message
+
+
+def test_broken_data_named_by_its_keys_is_refused_and_what_is_elsewhere_is_left_to_the_trainer(tmp_path):
+    other = coco(tmp_path / "other")
+    (other / "images" / "0.png").unlink()
+    error = refused(tmp_path, train_data=None, set=f"dataset.train={json.dumps([keyed(other)])}")
+    assert "images/0.png is missing" in error.message
+    away = keyed(other, image_dir="/in/a/container")
+    assert plan(tmp_path, train_data=None, set=f"dataset.train={json.dumps([away])}").data.train == ()
