@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from tao_automl.execution import upload
-from tao_automl.execution.upload import Upload
+from tao_automl.execution.upload import Snapshot, Upload
 from tao_automl.layout import AttemptPaths
 from tao_automl.plan import Plan
+from tao_automl.search import sqlite
 from tao_automl.tao import remote
 from tao_automl.tao.remote import Address
+
+DATABASE = "studies.db"  # in the copy, beside what else is one study's
 
 
 def address(plan: Plan) -> Address | None:
@@ -32,9 +35,12 @@ def check(plan: Plan) -> None:
 
 
 def of_study(plan: Plan) -> Upload | None:
-    """The copy of the whole folder."""
-    to = address(plan)
-    return Upload(plan.paths.folder, to, lambda path: stays_here(plan, path)) if to else None
+    """The copy of the whole folder, and with it one of the trials' database, if that is a file."""
+    to, database = address(plan), sqlite.path_of(plan.storage_url)
+    if to is None:
+        return None
+    snapshot = Snapshot(DATABASE, database, lambda into: sqlite.backup(database, into)) if database else None
+    return Upload(plan.paths.folder, to, lambda path: stays_here(plan, path), snapshot)
 
 
 def of_action(plan: Plan, paths: AttemptPaths) -> Upload | None:

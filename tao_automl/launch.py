@@ -47,10 +47,11 @@ class Launch:
         return {path: item.value for path, item in self.chosen.items()}
 
 
-def training(skill: Skill, settings: Settings, data: Data, with_data: bool = True) -> Launch:
+def training(skill: Skill, settings: Settings, data: Data, with_data: bool = True, more: Data | None = None) -> Launch:
     """The launched spec of `train`.
 
     Args:
+        more: data that the user names by its keys: it counts, but its keys are set already.
         with_data: False leaves the data's keys as they are, where only the search is of interest.
 
     Raises:
@@ -66,7 +67,8 @@ def training(skill: Skill, settings: Settings, data: Data, with_data: bool = Tru
     _check_search(facts, settings)
     if with_data:
         chosen.update(_data_values(action, settings, data, user))
-    chosen.update(_classes(facts, settings, data))
+    known = data.with_more(more or Data())
+    chosen.update(_classes(facts, settings, known))
     chosen.update(_flags(facts, settings))
     chosen.update(user)
     chosen.update(_gpus(facts, settings, chosen))
@@ -76,7 +78,7 @@ def training(skill: Skill, settings: Settings, data: Data, with_data: bool = Tru
     launched = spec.build(template, {path: item.value for path, item in chosen.items()}, {})
     if with_data:
         check_inputs(action, launched)
-    fit.check(facts, launched, data, devices(facts, launched))
+    fit.check(facts, launched, known, devices(facts, launched))
     return Launch(launched, chosen)
 
 
@@ -94,6 +96,14 @@ def data_is_named(skill: Skill, settings: Settings) -> bool:
 def _plain(value: Any) -> Any:
     """A group that stands as text in a flag, read; other values as they are."""
     return spec.parse_value(value) if isinstance(value, str) and value.lstrip()[:1] in ("[", "{") else value
+
+
+def named_by_key(skill: Skill, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What `--set` says, as a tree."""
+    tree: dict[str, Any] = {}
+    for name, value in given.items():
+        tree = keypath.assign(tree, skill.shorthand.get(name, name), _plain(value))
+    return tree
 
 
 def classes_are_named(skill: Skill, settings: Settings) -> bool:

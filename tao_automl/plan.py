@@ -242,11 +242,12 @@ def check_machine(plan: Plan) -> None:
 
 
 def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: datetime) -> Plan:
-    launched = launch.training(chosen, settings, data)
+    more = studydata.by_key(settings, chosen)
+    launched = launch.training(chosen, settings, data, more=more)
     metric = launch.metric_of(chosen, settings)
     launch.check_metric(chosen, metric, launched.spec)
     epochs = launch.epochs(chosen, launched.spec)
-    searched = space(chosen, launched, settings, epochs, data.samples)
+    searched = space(chosen, launched, settings, epochs, data.with_more(more).samples)
     schedule = fidelity.schedule(chosen, launched, settings, searched, metric)
     schedule.check()
     return Plan(

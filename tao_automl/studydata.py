@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tao_automl import launch
 from tao_automl.config import Settings
 from tao_automl.errors import AutoMLError
 from tao_automl.execution.job import Staged
@@ -32,6 +33,23 @@ def opened(settings: Settings, chosen: Skill, pins: Pins, *, embedded: bool) -> 
             yield data
     else:
         yield _named(settings, chosen, pins)
+
+
+def by_key(settings: Settings, chosen: Skill) -> Data:
+    """The data that a user names by its keys (`--set`), as far as it is COCO and lies on this machine.
+
+    A path that is not here may be one of a container or of another node: that is left to the trainer.
+
+    Raises:
+        UsageError: it cannot be trained on.
+    """
+    facts, user = chosen.facts.data, launch.named_by_key(chosen, settings["set"])
+    found: dict[str, list[Dataset]] = {"train_datasets": [], "eval_dataset": []}
+    for source in sources.of(chosen.actions["train"]) if facts.format in ("coco", "odvg") else ():
+        for images, file in sources.pairs(source, user):
+            if source.source in found and Path(images).exists() and Path(file).is_file():
+                found[source.source].append(dataset.pair(Path(images), Path(file), facts))
+    return Data(tuple(found["train_datasets"]), tuple(found["eval_dataset"]))
 
 
 def pins_of(settings: Settings, pinned: Iterable[Staged]) -> Pins:

@@ -22,12 +22,13 @@ BUSY = (
 
 
 class Server:
-    """`folder` is what it serves."""
+    """`folder` is what it serves, to anybody if `public`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, public: bool = False) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        words = ("rclone", "serve", "s3", "--addr", "127.0.0.1:0", "--auth-key", f"{KEY},{SECRET}")
+        words = ("rclone", "serve", "s3", "--addr", "127.0.0.1:0")
+        words += () if public else ("--auth-key", f"{KEY},{SECRET}")
         # With 0 instead of a millisecond, rclone 1.75 spins after the first upload.
         quick = ("--dir-cache-time", "1ms", "--config", "/dev/null", "--vfs-read-chunk-size", "8M")
         self._log = folder.with_name(f"{folder.name}.log")
@@ -182,8 +183,8 @@ def environment(port: int) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[Server]:
-    server = Server(folder)
+def serving(folder: Path, *, public: bool = False) -> Iterator[Server]:
+    server = Server(folder, public=public)
     try:
         yield server
     finally:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
+from contextlib import closing
 from pathlib import PurePosixPath
 
 import pytest
 
 from tao_automl import copies
 from tao_automl.errors import UsageError
+from tao_automl.search import study as studies
 from tests.fakes.tiny import plan
 from tests.s3 import Bucket
 
@@ -51,3 +54,24 @@ def test_patterns_of_the_skill_hold_in_the_folder_of_a_job(tmp_path, path: str, 
     action = dataclasses.replace(made.skill.actions["train"], upload_excludes=("inputs/",))
     made = dataclasses.replace(made, skill=dataclasses.replace(made.skill, actions={"train": action}))
     assert copies.stays_here(made, PurePosixPath(path)) is stays
+
+
+def test_the_database_goes_along_as_a_sound_copy_while_somebody_writes(tmp_path, s3: Bucket) -> None:
+    made = plan(tmp_path, upload=s3.url("results"))
+    made.paths.folder.mkdir(parents=True)
+    storage = studies.open_storage(made.storage_url, create=True)
+    study = studies.create(storage, made.name, made.metric, made.space, attributes={})
+    copy = copies.of_study(made)
+    assert copy is not None
+    with closing(sqlite3.connect(made.studies.database)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        copy.once()
+    sent = s3.folder / "results" / "s" / "studies.db"
+    assert studies.names(studies.open_readonly(f"sqlite:///{sent}")) == ("s",)
+    s3.proxy.requests.clear()
+    copy.once()
+    assert [line for line in s3.proxy.requests if line.startswith("PUT")] == []
+    studies.ask(study, made.space)
+    copy.once()
+    there = studies.load(studies.open_readonly(f"sqlite:///{sent}"), "s")
+    assert len(there.get_trials()) == 1

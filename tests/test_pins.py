@@ -191,12 +191,12 @@ def test_an_address_without_anything_is_named(tmp_path, remote):
 
 def test_no_bucket_no_credentials_and_no_server_are_said_before_anything_starts(tmp_path, remote, monkeypatch):
     assert "no bucket 'not-there-at-all'" in refused(tmp_path, remote, train_data="s3://not-there-at-all/train").message
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    assert "no usable AWS credentials" in refused(tmp_path, remote).message
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     error = refused(tmp_path, remote)
     assert isinstance(error, PlatformError)
     assert "http://127.0.0.1:1" in error.message
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    assert "no usable AWS credentials" in refused(tmp_path, remote).message
 
 
 def test_credentials_in_an_address_get_into_no_message(tmp_path, remote):

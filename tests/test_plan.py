@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
-import tarfile
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,10 @@ import yaml
 from tao_automl import jobs
 from tao_automl import plan as plans
 from tao_automl.errors import AutoMLError, SkillError, UsageError
-from tao_automl.execution.job import JobSpec
 from tao_automl.layout import skills_dir
-from tao_automl.tao import keypath, template
-from tao_automl.tao import spec as spec_file
+from tao_automl.tao import keypath
 from tests.fakes import bank
-from tests.fakes.tiny import NOW, SKILL, plan, settings
+from tests.fakes.tiny import NOW, SKILL, coco, plan, settings
 
 DINO = skills_dir() / "tao-train-dino"
 
@@ -60,64 +58,6 @@ def test_a_study_without_a_name_is_named_by_model_and_time(tmp_path):
     assert plan(tmp_path).paths.folder == tmp_path / "studies" / "s"
     assert plan(tmp_path).storage_url == f"sqlite:///{tmp_path}/studies/studies.db"
     assert plan(tmp_path, storage="sqlite:////x.db").storage_url == "sqlite:////x.db"
-
-
-# The spec of a trial
-
-
-def test_a_trial_spec_is_the_full_template_with_what_was_chosen(tmp_path):
-    made = plan(tmp_path, epochs=5, set="train.optim.weight_decay=0.01")
-    paths = made.paths.attempt(3, 2)
-    full = jobs.trial_spec(made, {"train.optim.lr": 3e-4}, paths)
-    template = made.skill.template("train")
-    assert set(keypath.flatten(full)) == set(keypath.flatten(template))
-    assert {path for path in keypath.flatten(full) if keypath.get(full, path) != keypath.get(template, path)} == {
-        "results_dir",
-        "dataset.num_classes",
-        "dataset.eval_class_ids",
-        "dataset.train",
-        "dataset.val.image_dir",
-        "dataset.val.json_file",
-        "train.num_epochs",
-        "train.precision",
-        "train.optim.lr",
-        "train.optim.weight_decay",
-    }
-    assert full["train"]["optim"] == {"optimizer": "AdamW", "lr": 3e-4, "weight_decay": 0.01}
-    assert full["results_dir"] == str(tmp_path / "studies" / "s" / "trials" / "0003" / "attempt-2")
-    assert spec_file.load(spec_file.dump(full)) == full
-
-
-def test_what_was_set_is_the_centre_of_the_search(tmp_path):
-    made = plan(tmp_path, set="train.optim.lr=1e-3")
-    assert jobs.first_spec(made)["train"]["optim"]["lr"] == 1e-3
-    lr = next(item for item in made.space.as_dict()["searched"] if item["path"] == "train.optim.lr")
-    assert lr["low"] < 1e-3 < lr["high"]
-
-
-def test_a_job_is_the_action_with_its_spec_in_a_folder_of_its_own(tmp_path):
-    made = plan(tmp_path, gpus=2, node_gpus=2)
-    job = jobs.trial_job(made, 12, 3)
-    assert job.id == "s-0012-3"
-    assert job.folder == made.paths.attempt(12, 3).folder
-    assert job.command == ("tiny", "train", "-e", str(job.folder / "spec.yaml"))
-    assert (job.action, job.image, job.runtime, job.gpus) == ("train", "registry.example/tiny:1", "process", 2)
-
-
-def test_a_folder_with_spaces_is_one_word_of_the_command(tmp_path):
-    made = plan(tmp_path, studies_dir=str(tmp_path / "my studies"))
-    assert jobs.trial_job(made, 0, 1).command[-1] == str(tmp_path / "my studies/s/trials/0000/attempt-1/spec.yaml")
-
-
-def test_what_is_written_is_enough_to_run_the_job_by_hand(tmp_path):
-    made = plan(tmp_path, studies_dir=str(tmp_path / "my studies"))
-    paths, job = made.paths.attempt(0, 1), jobs.trial_job(made, 0, 1)
-    jobs.write_job(paths, job, jobs.first_spec(made))
-    assert spec_file.load(paths.spec.read_text()) == jobs.first_spec(made)
-    assert JobSpec.from_json(paths.job.read_text()) == job
-    assert f"exec tiny train -e '{paths.spec}'" in paths.run_sh.read_text()
-    assert os.access(paths.run_sh, os.X_OK)
-    assert sorted(path.name for path in paths.folder.iterdir()) == ["job.json", "run.sh", "spec.yaml"]
 
 
 # GPUs, nodes and containers
@@ -163,25 +103,6 @@ def test_a_trial_on_several_nodes_needs_a_cluster_and_a_key(tmp_path):
     assert "whole GPUs" in refused(tmp_path, **flags, address="box:6379", gpus=0.5).message
 
 
-def test_the_job_carries_what_was_asked_for_containers(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_TOKEN", "hidden")
-    made = plan(
-        tmp_path,
-        image="mine:2",
-        image_policy="never",
-        shm_size="1 GiB",
-        network="none",
-        env=["HF_TOKEN", "NCCL_DEBUG=INFO"],
-    )
-    job = jobs.trial_job(made, 12, 3)
-    assert (job.study, job.trial, job.attempt) == (f"s@{made.studies.folder}", 12, 3)
-    assert (job.image, job.image_policy, job.network, job.shm_bytes) == ("mine:2", "never", "none", 2**30)
-    assert (job.env, job.secrets) == ({"NCCL_DEBUG": "INFO"}, ("HF_TOKEN",))
-    assert "hidden" not in job.to_json()
-    assert made.room(1).secrets == {"HF_TOKEN": "hidden"}
-    assert "hidden" not in repr(made.room(1))
-
-
 def test_a_secret_without_a_value_is_refused_before_anything_starts(tmp_path, monkeypatch):
     monkeypatch.delenv("HF_TOKEN", raising=False)
     error = refused(tmp_path, env="HF_TOKEN")
@@ -194,36 +115,6 @@ def test_another_image_stands_for_that_of_the_training_only(tmp_path, own_skill)
     train = made.skill.actions["train"]
     assert made.image(train) == "mine:2"
     assert made.image(dataclasses.replace(train, image="deploy:1")) == "deploy:1"
-
-
-def test_a_container_sees_the_data_and_what_the_user_mounts(tmp_path):
-    (tmp_path / "cache").mkdir()
-    made = dataclasses.replace(plan(tmp_path, mount=f"{tmp_path}/cache:/cache:rw"), runtime="docker")
-    seen = {mount.container: (mount.host, mount.read_only) for mount in jobs.trial_job(made, 0, 1).mounts}
-    own = [tmp_path / split / name for split in ("train", "val") for name in ("images", "annotations.json")]
-    assert seen == {"/cache": (f"{tmp_path}/cache", False), **{str(path): (str(path), True) for path in own}}
-    assert jobs.trial_job(plan(tmp_path), 0, 1).mounts == ()
-
-
-def test_the_folder_of_an_archive_is_seen_before_it_is_unpacked(tmp_path):
-    asked = settings(tmp_path)
-    images = tmp_path / "train" / "images"
-    with tarfile.open(tmp_path / "train" / "images.tar.gz", "w:gz") as archive:
-        archive.add(images, "images")
-    shutil.rmtree(images)
-    made = dataclasses.replace(plans.prepare(asked, NOW), runtime="docker")
-    before = jobs.trial_job(made, 0, 1)
-    unpacked = made.studies.unpacked(made.data.train[0].images) / "images"
-    assert str(unpacked) in {mount.host for mount in before.mounts}
-    unpacked.mkdir(parents=True)
-    assert jobs.trial_job(made, 0, 1) == before
-
-
-def test_the_jobs_of_trials_are_told_from_others_by_their_id():
-    assert jobs.is_trial_job(jobs.job_id("s", 12, 3), "s")
-    assert jobs.is_trial_job(jobs.job_id("s-1", 12345, 1), "s-1")
-    others = ("s-export-001", "s-0012-3-node1", "t-0012-3", "s-1-0012-3", "s")
-    assert not any(jobs.is_trial_job(identity, "s") for identity in others)
 
 
 # The search
@@ -369,14 +260,8 @@ def test_the_number_of_epochs_cannot_be_searched(tmp_path):
 # A bank of skills without our facts
 
 
-def bank_plan(tmp_path, leaves=None, flags=None, **changes):
-    bank.write(tmp_path / "bank", "tao-train-net", {**bank.TRAINER, **(leaves or {})}, **changes)
-    asked = {"skill_dir": str(tmp_path / "bank"), "train_data": None, "val_data": None, **(flags or {})}
-    return plan(tmp_path, **{"set": f"dataset.root_dir={tmp_path}", **asked})
-
-
 def test_a_model_of_a_bank_is_planned_by_its_own_files(tmp_path):
-    made = bank_plan(tmp_path)
+    made = bank.planned(tmp_path)
     assert (made.skill.model, made.metric.name, made.epochs) == ("net", "val_miou", 10)
     assert [item.path for item in made.space.parameters] == ["train.optim.lr"]
     assert jobs.trial_job(made, 0, 1).command[:3] == ("net", "train", "-e")
@@ -384,7 +269,7 @@ def test_a_model_of_a_bank_is_planned_by_its_own_files(tmp_path):
 
 def test_a_root_of_many_skills_needs_the_name_of_one(tmp_path):
     bank.write(tmp_path / "bank", "tao-train-other")
-    assert bank_plan(tmp_path, flags={"model": "net"}).skill.model == "net"
+    assert bank.planned(tmp_path, flags={"model": "net"}).skill.model == "net"
     error = refused(tmp_path, skill_dir=str(tmp_path / "bank"))
     assert (error.message, error.tip.rpartition(": ")[2]) == ("no model is named", "net, other")
 
@@ -392,9 +277,9 @@ def test_a_root_of_many_skills_needs_the_name_of_one(tmp_path):
 def test_several_roots_are_one(tmp_path):
     bank.write(tmp_path / "more", "tao-train-other")
     roots = [str(tmp_path / "bank"), str(tmp_path / "more")]
-    assert bank_plan(tmp_path, flags={"skill_dir": roots, "model": "other"}).skill.model == "other"
+    assert bank.planned(tmp_path, flags={"skill_dir": roots, "model": "other"}).skill.model == "other"
     assert "'other'" in refused(tmp_path, skill_dir=roots, model="othr").tip
-    joined = bank_plan(tmp_path, flags={"skill_dir": os.pathsep.join(roots), "model": "other"})
+    joined = bank.planned(tmp_path, flags={"skill_dir": os.pathsep.join(roots), "model": "other"})
     assert joined.settings["skill_dir"] == [Path(root) for root in roots]
 
 
@@ -408,43 +293,17 @@ def test_the_embedded_trainer_does_not_stand_for_a_model_it_does_not_play(tmp_pa
 
 def test_an_image_that_tao_leaves_open_is_asked_for(tmp_path):
     changes = {"container_image": {"policy": "derived"}}
-    assert bank_plan(tmp_path, **changes).image(bank_plan(tmp_path, **changes).skill.actions["train"]) == ""
+    assert bank.planned(tmp_path, **changes).image(bank.planned(tmp_path, **changes).skill.actions["train"]) == ""
     with pytest.raises(SkillError, match="names no image for train") as caught:
-        bank_plan(tmp_path, flags={"runtime": "docker"}, **changes)
+        bank.planned(tmp_path, flags={"runtime": "docker"}, **changes)
     assert "--image" in caught.value.tip
-    assert (
-        jobs.trial_job(bank_plan(tmp_path, flags={"runtime": "docker", "image": "a:1"}, **changes), 0, 1).image == "a:1"
-    )
-
-
-def test_a_command_that_reads_toml_gets_its_spec_as_toml(tmp_path):
-    train = {
-        "command": "net --config {config_path} run.py",
-        "config_format": "toml",
-        "inputs": {"dataset.root_dir": "folder"},
-    }
-    made = bank_plan(tmp_path, {"train.resume": {"type": "string", "default": None}}, actions={"train": train})
-    job, paths = jobs.trial_job(made, 0, 1), made.paths.attempt(0, 1)
-    assert job.command == ("net", "--config", str(paths.folder / "spec.toml"), "run.py")
-    spec = jobs.first_spec(made)
-    jobs.write_job(paths, job, spec)
-    written = template.load(paths.folder / "spec.toml")
-    assert written["train"].pop("resume", None) is None
-    assert written == {**spec, "train": {key: value for key, value in spec["train"].items() if key != "resume"}}
-    assert spec_file.load(paths.spec.read_text()) == spec
-
-
-def test_a_command_that_is_a_script_is_run_by_a_shell(tmp_path):
-    train = {"command": "python - {config_path} <<'PY'\nprint(1)\nPY\n", "inputs": {"dataset.root_dir": "folder"}}
-    made = bank_plan(tmp_path, actions={"train": train})
-    shell, option, text = jobs.trial_job(made, 0, 1).command
-    assert (shell, option) == ("bash", "-c")
-    assert text.splitlines()[0] == f"python - {made.paths.attempt(0, 1).spec} <<'PY'"
+    made = bank.planned(tmp_path, flags={"runtime": "docker", "image": "a:1"}, **changes)
+    assert jobs.trial_job(made, 0, 1).image == "a:1"
 
 
 def test_epochs_and_devices_are_no_part_of_a_search(tmp_path):
     searched = {"type": "int", "default": 10, "minimum": 1, "maximum": 20, "automl_enabled": True}
-    made = bank_plan(tmp_path, {"train.num_epochs": searched})
+    made = bank.planned(tmp_path, {"train.num_epochs": searched})
     assert {entry.path: entry.why for entry in made.space.kept} == {
         "train.num_epochs": "it must be the same in every trial: --epochs sets it"
     }
@@ -502,6 +361,40 @@ def test_several_folders_of_a_dataset_go_where_the_skill_says(tmp_path):
     for name in names:
         (tmp_path / "faces" / f"sample_{name}").mkdir(parents=True)
     flags = {"train_data": str(tmp_path / "faces")}
-    made = bank_plan(tmp_path, leaves, flags, data_sources={"train": sources})
+    made = bank.planned(tmp_path, leaves, flags, data_sources={"train": sources})
     for name in names:
         assert keypath.get(made.launch.spec, f"dataset.{name}_dir") == str(tmp_path / "faces" / f"sample_{name}")
+
+
+# Data that is named by its keys
+
+
+def keyed(folder: Path, **changed: str) -> dict[str, str]:
+    return {"image_dir": str(folder / "images"), "json_file": str(folder / "annotations.json"), **changed}
+
+
+def test_data_that_is_named_by_its_keys_is_looked_into(tmp_path):
+    other = coco(tmp_path / "other", images=4, categories=(1, 7))
+    made = plan(tmp_path, train_data=None, set=f"dataset.train={json.dumps([keyed(other)])}")
+    assert made.launch.chosen["dataset.num_classes"].value == 8
+    assert made.data.train == ()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [({"num_classes": 5}, "category id 7"), ({}, "batch_size 4 on 1 GPU(s) is more than the 2 images")],
+)
+def test_what_does_not_fit_data_named_by_its_keys_is_refused(tmp_path, flags, said):
+    other = coco(tmp_path / "other", images=2, categories=(1, 7))
+    entry = f"dataset.train={json.dumps([keyed(other)])}"
+    error = refused(tmp_path, train_data=None, **{"set": [entry, "dataset.batch_size=4"], **flags})
+    assert said in error.message
+
+
+def test_broken_data_named_by_its_keys_is_refused_and_what_is_elsewhere_is_left_to_the_trainer(tmp_path):
+    other = coco(tmp_path / "other")
+    (other / "images" / "0.png").unlink()
+    error = refused(tmp_path, train_data=None, set=f"dataset.train={json.dumps([keyed(other)])}")
+    assert "images/0.png is missing" in error.message
+    away = keyed(other, image_dir="/in/a/container")
+    assert plan(tmp_path, train_data=None, set=f"dataset.train={json.dumps([away])}").data.train == ()

@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     },
     "Setup": {
         "doctor": "Check this machine: versions, runtimes, disk, studies, models",
+        "cache": "Show what this node keeps of object stores, and make room",
     },
 }
 

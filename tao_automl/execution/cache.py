@@ -1,7 +1,7 @@
 """What a node keeps of an object store: each content once, under a name made of what it is.
 
 ```
-<cache>/s3/<digest>/lock          held while the content is brought
+<cache>/s3/<digest>/lock          held while the content is brought; has its address, and the time of its last use
                     fresh/        what has come so far; the next try goes on with it, if it is of the same boot
                     <name>        there whole, or not at all
                     data/images/  of an archive, instead
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tao_automl.errors import AutoMLError, PlatformError, UsageError
-from tao_automl.execution import staging
+from tao_automl.execution import shelf, staging
 from tao_automl.execution.fetch import Wanted, fetch
 from tao_automl.execution.job import JobSpec, Staged
 from tao_automl.execution.store import AbsentError, ChangedError, Object, Store
@@ -123,13 +123,13 @@ def stage(wanted: Staged, say: Say, store: Store | None = None) -> None:
         ChangedError: the store has another content there by now.
         AutoMLError: it cannot be had, or is an archive that cannot be unpacked.
     """
-    path = Path(wanted.path)
+    path, folder = Path(wanted.path), shelf.folder_of(wanted)
     if path.exists():
+        shelf.touch([wanted])
         return
-    folder = path.parents[1] if wanted.kind == ARCHIVE else path.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder / "lock", lambda: say(f"waits for another job that brings {wanted.url}")):
+        with _alone(folder / shelf.LOCK, lambda: say(f"waits for another job that brings {wanted.url}")):
             if not path.exists():
                 _bring(wanted, folder, say, store or Store())
     except OSError as error:
@@ -196,6 +196,7 @@ def _bring(wanted: Staged, folder: Path, say: Say, store: Store) -> None:
     if wanted.kind == ARCHIVE:
         say(f"{wanted.url}: unpacking")
         _unpack(wanted.url, folder, fresh / name)
+    (folder / shelf.LOCK).write_text(wanted.url, encoding="utf-8")
     os.sync()  # what a power cut leaves must not be taken for the whole
     if wanted.kind != ARCHIVE:
         (fresh / name).rename(folder / name)

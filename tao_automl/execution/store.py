@@ -1,7 +1,8 @@
 """One object store, S3: look, list, read a range, write. The only file that imports boto3 and its botocore.
 
 Endpoint, region and credentials come from the standard AWS chain (environment, ~/.aws, the machine's role) and
-from nowhere else. Errors name the object and a code, never what a server or a library said: that may quote keys.
+from nowhere else; without credentials the store is asked as anybody may, which does for public buckets. Errors name
+the object and a code, never what a server or a library said: that may quote keys.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ CONNECTIONS = 32
 
 _ABSENT = {"404", "NoSuchKey", "NotFound"}
 _CHANGED = {"412", "PreconditionFailed", "416", "InvalidRange"}
+_DENIED = {"403", "AccessDenied", "Forbidden"}
 _REFUSED = {
     "InvalidAccessKeyId",
     "SignatureDoesNotMatch",
@@ -39,6 +41,7 @@ _REFUSED = {
 }
 _REGION = {"301", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 _BUSY = {"503", "SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "RequestLimitExceeded", "429"}
+_ANSWERS = {"NoSuchBucket", *_ABSENT, *_CHANGED, *_REGION, *_BUSY}  # that have nothing to do with who asks
 _TIP = "AWS_ENDPOINT_URL, AWS_REGION and AWS_PROFILE, or ~/.aws, say where and as whom"
 
 
@@ -69,6 +72,7 @@ class Store:
     def __init__(self, tries: int = PATIENT) -> None:
         self._tries = tries
         self._made: Any = None
+        self._anonymous = False
 
     def head(self, address: Address) -> Object | None:
         """The object at an address; None if there is none.
@@ -77,7 +81,7 @@ class Store:
             AutoMLError: the store cannot be asked.
         """
         try:
-            with _said(address):
+            with self._said(address):
                 answer = self._client.head_object(Bucket=address.bucket, Key=address.key)
         except AbsentError:
             return None
@@ -90,7 +94,7 @@ class Store:
             UsageError: there is no such bucket.
             PlatformError: the store cannot be asked.
         """
-        with _said(address):
+        with self._said(address):
             prefix = f"{address.key}/" if address.key else ""
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=address.bucket, Prefix=prefix):
@@ -122,7 +126,7 @@ class Store:
 
     def is_md5(self, address: Address) -> bool:
         """False if the store encrypts the object with keys of its own: its etag is no digest then."""
-        with _said(address):
+        with self._said(address):
             answer = self._client.head_object(Bucket=address.bucket, Key=address.key)
         kms = str(answer.get("ServerSideEncryption", "")).startswith("aws:kms")
         return not kms and "SSECustomerAlgorithm" not in answer
@@ -138,7 +142,7 @@ class Store:
         from boto3.s3.transfer import S3Transfer, TransferConfig
 
         parts = TransferConfig(multipart_threshold=UPLOAD_PART_BYTES, multipart_chunksize=UPLOAD_PART_BYTES)
-        with _said(address):
+        with self._said(address):
             try:
                 S3Transfer(self._client, parts).upload_file(str(file), address.bucket, address.key)
             except S3UploadFailedError as error:
@@ -150,8 +154,27 @@ class Store:
         """Raises:
         AutoMLError: the store does not do it.
         """
-        with _said(address):
+        with self._said(address):
             self._client.delete_object(Bucket=address.bucket, Key=address.key)
+
+    @contextlib.contextmanager
+    def _said(self, address: Address) -> Iterator[None]:
+        """Errors of the library as ours.
+
+        Raises:
+            AutoMLError: see `_refused` and `_unreached`.
+        """
+        from botocore import exceptions as theirs
+
+        try:
+            yield
+        except theirs.ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", "no code"))
+            if self._anonymous and code not in _ANSWERS:  # stores say in many ways that they want credentials
+                raise _no_credentials(address) from None
+            raise _refused(address, code) from None
+        except (theirs.BotoCoreError, ValueError) as error:  # a ValueError is an endpoint that is no URL
+            raise _unreached(address, error) from None
 
     @property
     def _client(self) -> Any:
@@ -169,12 +192,17 @@ class Store:
             )
             asked = session.get_session()
             asked.register_component("data_loader", _models())
+            if asked.get_credentials() is None:  # a public bucket wants none
+                from botocore import UNSIGNED
+
+                wanted = wanted.merge(Config(signature_version=UNSIGNED))
+                self._anonymous = True
             self._made = asked.create_client("s3", config=wanted)
         return self._made
 
     def _open(self, address: Address, item: Object, start: int, end: int) -> Any:
         wanted = f"bytes={start}-{end - 1}"
-        with _said(address):
+        with self._said(address):
             answer = self._client.get_object(
                 Bucket=address.bucket, Key=address.key, Range=wanted, IfMatch=f'"{item.etag}"'
             )
@@ -219,23 +247,6 @@ def _plain(etag: str) -> str:
     return etag.removeprefix("W/").strip('"')
 
 
-@contextlib.contextmanager
-def _said(address: Address) -> Iterator[None]:
-    """Errors of the library as ours.
-
-    Raises:
-        AutoMLError: see `_refused` and `_unreached`.
-    """
-    from botocore import exceptions as theirs
-
-    try:
-        yield
-    except theirs.ClientError as error:
-        raise _refused(address, str(error.response.get("Error", {}).get("Code", "no code"))) from None
-    except (theirs.BotoCoreError, ValueError) as error:  # a ValueError is an endpoint that is no URL
-        raise _unreached(address, error) from None
-
-
 def _refused(address: Address, code: str) -> AutoMLError:
     """The store has answered, and does not do it."""
     if code == "NoSuchBucket":
@@ -244,7 +255,7 @@ def _refused(address: Address, code: str) -> AutoMLError:
         return AbsentError(f"there is no {address}", tip="is the key right? It is case-sensitive")
     if code in _CHANGED:
         return _changed(address)
-    if code in ("403", "AccessDenied", "Forbidden"):
+    if code in _DENIED:
         tip = (
             "the credentials need s3:GetObject and s3:ListBucket there, to upload also s3:PutObject and s3:DeleteObject"
         )
@@ -266,8 +277,7 @@ def _unreached(address: Address, error: Exception) -> PlatformError:
     """No answer, or no question could be asked."""
     kind = type(error).__name__
     if re.search("Credential|Token|Profile|SSO", kind):
-        tip = "aws configure, or export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
-        return PlatformError(f"there are no usable AWS credentials for {address}", tip=tip, code="s3-credentials")
+        return _no_credentials(address)
     asked = str(getattr(error, "kwargs", {}).get("endpoint_url") or os.environ.get("AWS_ENDPOINT_URL") or "of AWS")
     shown = re.sub(r"(//)(?:[^/@]*@)?([^/?]*).*", r"\1\2", asked)
     said = f"the S3 endpoint {shown} does not answer for {address}"
@@ -276,6 +286,11 @@ def _unreached(address: Address, error: Exception) -> PlatformError:
     elif kind == "ResponseParserError":
         said = f"what answers for {address} is no S3 server"
     return PlatformError(said, tip="is AWS_ENDPOINT_URL right, and is there a network?", code="s3-endpoint")
+
+
+def _no_credentials(address: Address) -> PlatformError:
+    tip = "aws configure, or export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+    return PlatformError(f"there are no usable AWS credentials for {address}", tip=tip, code="s3-credentials")
 
 
 def _changed(address: Address) -> ChangedError:

@@ -11,9 +11,11 @@ import contextlib
 import fnmatch
 import hashlib
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tao_automl.errors import AutoMLError, PlatformError
@@ -27,11 +29,21 @@ OURS = ("lock", "*.new", ".*")  # half made, or of use here only
 LeftOut = Callable[[PurePosixPath], bool]
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """A file elsewhere that changes as a whole: `take` makes a sound copy of it, which is sent as `name`."""
+
+    name: str
+    source: Path
+    take: Callable[[Path], None]
+
+
 class Upload:
     """One folder and its copy. `left_out` says of a path below the folder that it stays here."""
 
-    def __init__(self, folder: Path, to: Address, left_out: LeftOut) -> None:
-        self._folder, self._to, self._left_out = folder, to, left_out
+    def __init__(self, folder: Path, to: Address, left_out: LeftOut, snapshot: Snapshot | None = None) -> None:
+        self._folder, self._to, self._left_out, self._snapshot = folder, to, left_out, snapshot
+        self._taken: tuple[int, int] | None = None  # size and time of the snapshot's source when it was sent
         self._store = Store()
         self._sent: dict[str, tuple[int, int]] = {}  # size and time of each file when it was sent
         self._there: Mapping[str, Object] | None = None  # what an earlier driver has sent
@@ -87,8 +99,21 @@ class Upload:
         for name in [name for name in self._sent if name not in files and (self._folder / name).parent.is_dir()]:
             self._store.delete(self._to.below(name))
             del self._sent[name]
+        self._send_snapshot()
         if problems:
             raise problems[0]
+
+    def _send_snapshot(self) -> None:
+        if self._snapshot is None or not self._snapshot.source.is_file():
+            return
+        stat = self._snapshot.source.stat()
+        seen = stat.st_size, stat.st_mtime_ns
+        if seen != self._taken:
+            with tempfile.TemporaryDirectory() as folder:
+                copy = Path(folder) / self._snapshot.name
+                self._snapshot.take(copy)
+                self._store.put(copy, self._to.below(self._snapshot.name))
+            self._taken = seen
 
     def _repeat(self, say: Callable[[str], None]) -> None:
         said = None

@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import Queue
 
 from tao_automl.errors import AutoMLError, PlatformError
-from tao_automl.execution import cache, runtimes
+from tao_automl.execution import cache, runtimes, shelf
 from tao_automl.execution.cache import Stager
 from tao_automl.execution.grid import Node, node_id
 from tao_automl.execution.job import JobSpec, JobStatus, Phase, Site
@@ -49,6 +49,7 @@ class Watcher:
         self._last: JobStatus | None = None
         self._looked_s = 0.0
         self._stager = Stager()
+        self._touched_s = -shelf.TOUCH_EVERY_S
 
     def where(self) -> str:
         """The id of this node."""
@@ -59,7 +60,7 @@ class Watcher:
         self._job = JobSpec.from_json(order.job)
         node = order.nodes.get(node_id())
         self._site = Site(usable(node, self._job.avoid) if node else (), order.secrets)
-        self._last = None
+        self._last, self._touched_s = None, -shelf.TOUCH_EVERY_S
         return self.poll()
 
     def poll(self) -> JobStatus | Problem:
@@ -74,6 +75,9 @@ class Watcher:
 
     def _look(self, job: JobSpec, last: JobStatus | None) -> JobStatus:
         runtime = runtimes.by_name(job.runtime)
+        if time.monotonic() - self._touched_s >= shelf.TOUCH_EVERY_S:
+            self._touched_s = time.monotonic()
+            shelf.touch(job.staged)
         if last is not None and last.phase is not Phase.PENDING:
             status = runtime.poll(job)
             gone = status.phase is Phase.UNKNOWN

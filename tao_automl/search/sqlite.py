@@ -50,6 +50,19 @@ def path_of(url: str) -> Path | None:
     return Path(text)
 
 
+def backup(path: Path, into: Path) -> None:
+    """Copy a database as it is at one moment, also while others write to it.
+
+    Raises:
+        StudyError: it is damaged, or locked for long.
+    """
+    try:
+        with closing(connect(path)) as source, closing(sqlite3.connect(into)) as target:
+            source.backup(target)
+    except sqlite3.Error as error:
+        raise StudyError(f"{path} cannot be copied: {error}", _TIP) from None
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """For reading. Read-write to SQLite, so that it can roll back what a killed writer left, but no
     statement of ours can write, and a missing file stays missing.

@@ -41,6 +41,17 @@ def left(source: DataSource, user: Mapping[str, Any]) -> DataSource | None:
     return replace(source, files=files) if files else None
 
 
+def pairs(source: DataSource, tree: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Images and COCO file of every entry of a source that a tree of values has, where an entry is such a pair."""
+    ends = {name.partition(".")[2]: part for part, name in source.files.items() if part}
+    if set(ends) != {"tar.gz", "json"}:
+        return ()
+    value = keypath.get(tree, source.key, None)
+    entries = value if isinstance(value, list) else [value]
+    found = [(entry.get(ends["tar.gz"]), entry.get(ends["json"])) for entry in entries if isinstance(entry, Mapping)]
+    return tuple((images, file) for images, file in found if isinstance(images, str) and isinstance(file, str))
+
+
 def is_named(action: Action, user: Mapping[str, Any]) -> bool:
     """True if a user sets any part of the data by its key, or by one above it."""
     return any(_parts(source, path, value) for source in of(action) for path, value in user.items())

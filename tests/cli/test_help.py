@@ -57,6 +57,7 @@ Models:
 
 Setup:
   doctor  Check this machine: versions, runtimes, disk, studies, models
+  cache   Show what this node keeps of object stores, and make room
 
   tao-automl COMMAND --help shows its options, and the environment variables for them.
 """

@@ -12,7 +12,7 @@ from tao_automl.errors import AutoMLError, PlatformError, UsageError
 from tao_automl.execution import store as stores
 from tao_automl.execution.store import QUICK, ChangedError, Store
 from tao_automl.tao import remote
-from tests.s3 import KEY, SECRET, Bucket, Busy, Cut, once
+from tests.s3 import KEY, SECRET, Bucket, Busy, Cut, once, serving
 
 CONTENT = bytes(range(256)) * 1000
 
@@ -162,3 +162,15 @@ def test_a_connection_that_is_never_answered_is_given_up(s3: Bucket, monkeypatch
     began_s = time.monotonic()
     assert "does not answer" in refused(s3.url("train")).message
     assert time.monotonic() - began_s < 60
+
+
+def test_a_public_bucket_needs_no_credentials(tmp_path: Path, s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    with serving(tmp_path / "public", public=True) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.port}")
+        (server.folder / "open" / "train").mkdir(parents=True)
+        (server.folder / "open" / "train" / "a.bin").write_bytes(CONTENT)
+        store, address = Store(QUICK), remote.parse("s3://open/train")
+        (item,) = store.list(address)
+        assert b"".join(store.read("open", item, 0, item.size_bytes)) == CONTENT

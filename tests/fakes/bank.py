@@ -10,7 +10,9 @@ from typing import Any
 import tomli_w
 import yaml
 
+from tao_automl.plan import Plan
 from tao_automl.tao import keypath
+from tests.fakes.tiny import plan
 
 Leaves = Mapping[str, Mapping[str, Any]]
 
@@ -123,3 +125,12 @@ def write(
     if text is not None:
         (folder / "SKILL.md").write_text(text)
     return folder
+
+
+def planned(
+    tmp_path: Path, leaves: Mapping[str, Any] | None = None, flags: Mapping[str, Any] | None = None, **changes: Any
+) -> Plan:
+    """The plan of a model of a bank, whose data is the test's folder."""
+    write(tmp_path / "bank", "tao-train-net", {**TRAINER, **(leaves or {})}, **changes)
+    asked = {"skill_dir": str(tmp_path / "bank"), "train_data": None, "val_data": None, **(flags or {})}
+    return plan(tmp_path, **{"set": f"dataset.root_dir={tmp_path}", **asked})

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from tao_automl.errors import UsageError
 from tao_automl.tao.datafacts import DataFacts
-from tao_automl.tao.dataset import coco, odvg, plain
+from tao_automl.tao.dataset import coco, images, odvg, plain
 from tao_automl.tao.dataset.contents import Data, Dataset
 from tao_automl.tao.dataset.images import ARCHIVES, refuse_missing
 
-__all__ = ["Data", "Dataset", "inspect", "read", "shown", "stored"]
+__all__ = ["Data", "Dataset", "inspect", "pair", "read", "shown", "stored"]
 
 IMAGES, ANNOTATIONS = "images.tar.gz", "annotations.json"
 
@@ -55,13 +55,24 @@ def read(folder: Path | str, files: Collection[str], facts: DataFacts) -> Datase
     return plain.read(folder, image, needed)
 
 
+def pair(folder: Path, annotations: Path, facts: DataFacts) -> Dataset:
+    """Check a folder of images, or an archive of them, and the COCO file that lies somewhere else.
+
+    Raises:
+        UsageError: as `read`.
+    """
+    found, names = coco.annotated(annotations, masks=facts.masks)
+    images.check(folder, names, annotations)
+    return replace(found, folder=annotations.parent, images=folder)
+
+
 def stored(
-    url: str, images: str, copies: Mapping[str, Path], present: Collection[str] | None, facts: DataFacts
+    url: str, image: str, copies: Mapping[str, Path], present: Collection[str] | None, facts: DataFacts
 ) -> Dataset:
     """A dataset in an object store, checked as far as that can be done without its images.
 
     Args:
-        images: the name of the folder or archive below `url`.
+        image: the name of the folder or archive below `url`.
         copies: the other files that the skill needs of it, by name, on this machine.
         present: the names in the folder of images; None if they are not known.
 
@@ -76,8 +87,8 @@ def stored(
     else:
         found, names = Dataset(Path(), Path(), None, None, 0, {}), ()
     if present is not None and found.annotations is not None:
-        refuse_missing([name for name in names if name not in present], f"{url}/{images}", found.annotations)
-    return replace(found, images=Path(images), url=url)
+        refuse_missing([name for name in names if name not in present], f"{url}/{image}", found.annotations)
+    return replace(found, images=Path(image), url=url)
 
 
 def _annotations(files: Iterable[str]) -> tuple[str | None, str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 
@@ -49,6 +49,10 @@ class Data:
             "calibration_dataset": self.calibration or self.train,
             "inference_dataset": self.inference or self.val,
         }.get(source, ())
+
+    def with_more(self, other: Data) -> Data:
+        """What is trained and validated on, here and there."""
+        return replace(self, train=(*self.train, *other.train), val=(*self.val, *other.val))
 
     @property
     def all(self) -> tuple[Dataset, ...]:
