@@ -75,6 +75,16 @@ def _integer(low: int) -> Callable[[Any], int]:
     return read
 
 
+def _number(value: Any) -> float:
+    try:
+        number = float(str(value).strip())
+    except ValueError:
+        number = math.nan
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ValueError("is not a number")
+    return number
+
+
 def _gpus(value: Any) -> int | float:
     """Whole devices, or a share of one: 0, 2, 0.5."""
     text = str(value).strip()
@@ -231,6 +241,8 @@ KEYS: Mapping[str, Key] = {
         Key("num_classes", _integer(1), "Classes of the model (default: highest category id + 1)", metavar="N"),
         Key("trials", _integer(1), "Trials in all", 10, metavar="N", fixed=False),
         Key("time", seconds, "Time in which trials may run, such as 8h", metavar="TIME", fixed=False),
+        Key("target", _number, "Value of the metric that is good enough: the search ends there", metavar="VALUE", fixed=False),
+        Key("plateau", _integer(1), "Trials in a row without a better one that end the search", metavar="N", fixed=False),
         Key("max_failures", _integer(1), "Failed trials in a row that end the study", 5, metavar="N", fixed=False),
         Key("parallel", _integer(1), "Trials at a time (default: by the machine)", metavar="N", fixed=False),
         Key("epochs", _integer(1), "Epochs of a trial (default: the model's)", metavar="N"),

@@ -90,7 +90,12 @@ def resume(
     with StudyLock(plan.paths.lock, name):
         study = studies.load(studies.open_storage(plan.storage_url, create=False), name)
         studies.require_same(study, plan.metric, plan.space)
-        fresh = {attributes.STOP: None, attributes.ABORTED: None, attributes.TRIALS: plan.trials}
+        fresh = {
+            attributes.STOP: None,
+            attributes.ABORTED: None,
+            attributes.ENDED: None,
+            attributes.TRIALS: plan.trials,
+        }
         studies.set_study_attributes(study, fresh)
         _unpack(plan)
         with _cluster(plan) as cluster:

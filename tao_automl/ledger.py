@@ -30,7 +30,7 @@ class Ledger:
             self._known = studies.trials(self._study)
             self._running = [trial for trial in self._known if trial.state == TrialState.RUNNING]
             if sum(trial.state.is_finished() for trial in self._known) != self._past.finished:
-                self._past = stopping.past(self._known)
+                self._past = stopping.past(self._known, maximize=studies.maximizes(self._study))
         return self._known
 
     def running(self) -> list[FrozenTrial]:
@@ -82,6 +82,10 @@ class Ledger:
         """What `tao-automl stop` has left for the driver."""
         found: str | None = self._study.user_attrs.get(attributes.STOP)
         return found
+
+    def end(self, reason: str) -> None:
+        """The search is over: what readers are told of why."""
+        studies.set_study_attributes(self._study, {attributes.ENDED: reason})
 
     def abort(self, reason: str) -> None:
         studies.set_study_attributes(self._study, {attributes.ABORTED: reason})

@@ -26,7 +26,7 @@ from tao_automl.search import algorithms
 from tao_automl.search.overrides import Overrides
 from tao_automl.search.overrides import read as read_overrides
 from tao_automl.search.space import Limits, SearchSpace
-from tao_automl.tao import keypath, skill
+from tao_automl.tao import keypath, objective, skill
 from tao_automl.tao.bank import Bank
 from tao_automl.tao.dataset import Data
 from tao_automl.tao.metric import Metric
@@ -233,6 +233,7 @@ def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: date
     launched = launch.training(chosen, settings, data)
     metric = launch.metric_of(chosen, settings)
     launch.check_metric(chosen, metric, launched.spec)
+    objective.check_target(metric, settings["target"])
     epochs = launch.epochs(chosen, launched.spec)
     return Plan(
         settings=settings,

@@ -124,7 +124,8 @@ class Trial:
 class Study:
     """One study with its trials. `state` is running, stopped or finished; `driver` says who runs it.
 
-    `aborted` is the reason why no trial of it can run, `quarantine` the GPUs it no longer uses, as host/gpu.
+    `aborted` is the reason why no trial of it can run, `ended` the rule that ended its search, `quarantine` the
+    GPUs it no longer uses, as host/gpu.
     """
 
     name: str
@@ -136,6 +137,7 @@ class Study:
     epochs: int | None
     runtime: str | None
     aborted: str | None
+    ended: str | None
     quarantine: tuple[str, ...]
     trials: tuple[Trial, ...]
     winner: Winner | None
@@ -186,6 +188,7 @@ class Study:
             "epochs": self.epochs,
             "runtime": self.runtime,
             "aborted": self.aborted,
+            "ended": self.ended,
             "quarantine": list(self.quarantine),
             "best": self.winner.value if self.winner else None,
             "best_trial": self.winner.trial if self.winner else None,
@@ -250,7 +253,8 @@ def _study(where: Where, opened: BaseStorage, name: str, now: datetime) -> Study
     budget = stored.get(attributes.TRIALS)
     epochs = stored.get(attributes.EPOCHS)
     finished = sum(trial.state.is_finished() for trial in frozen)
-    done = finished == len(frozen) and (budget is None or finished >= budget)
+    ended = stored.get(attributes.ENDED)
+    done = finished == len(frozen) and (budget is None or finished >= budget or ended is not None)
     return Study(
         name=name,
         model=stored.get(attributes.MODEL),
@@ -261,6 +265,7 @@ def _study(where: Where, opened: BaseStorage, name: str, now: datetime) -> Study
         epochs=epochs,
         runtime=stored.get(attributes.RUNTIME),
         aborted=stored.get(attributes.ABORTED),
+        ended=ended,
         quarantine=tuple(stored.get(attributes.QUARANTINE) or ()),
         trials=tuple(_trial(trial, _Of(name, epochs, metric, paths), now) for trial in frozen),
         winner=results.winner(ranked[0], name, paths, metric) if ranked else None,

@@ -85,7 +85,14 @@ class Tuner:
     @property
     def budget(self) -> Budget:
         settings = self._plan.settings
-        return Budget(self._plan.trials, settings["time"], settings["max_failures"])
+        return Budget(
+            self._plan.trials,
+            settings["time"],
+            settings["max_failures"],
+            settings["target"],
+            settings["plateau"],
+            self._plan.metric.maximizes,
+        )
 
     def drain(self, reason: str) -> None:
         """Start no more trials; the active ones finish."""
@@ -116,6 +123,8 @@ class Tuner:
         why = self._aborted or (why if interrupted else spent or why)
         with contextlib.suppress(PlatformError):  # what an engine that was away has kept
             self._reconcile()
+        if not interrupted and not self._aborted:
+            self._ledger.end(why)
         self._events.emit("study_finished", reason=why, **self._best_fields())
         return Outcome(why, interrupted, bool(self._aborted))
 

@@ -26,6 +26,8 @@ EVERYTHING: dict[str, Any] = {
     "trials": 20,
     "time": "1h30m",
     "max_failures": 2,
+    "target": 0.6,
+    "plateau": 5,
     "parallel": 3,
     "epochs": 4,
     "gpus": 0,

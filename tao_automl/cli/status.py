@@ -90,6 +90,8 @@ def _one(study: Study, console: Console) -> list[str | Text]:
     driven = f", driven by {study.driver}" if study.driver else ""
     goal = f"{study.metric.direction.value} {study.metric.name}"
     out: list[str | Text] = [f"{study.name}: {study.state}{driven}; {goal}; {_trials.counts(study.counts)}"]
+    if study.ended and not study.driver:
+        out.append(f"Ended: {study.ended}")
     if rows:
         shown = _trials.foremost(rows, SHOWN)
         table = _trials.table(shown, study.metric.name, params, unicode=console.unicode)

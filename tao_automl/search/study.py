@@ -44,6 +44,7 @@ __all__ = [
     "ask",
     "create",
     "load",
+    "maximizes",
     "names",
     "open_readonly",
     "open_storage",
@@ -133,6 +134,11 @@ def require_same(study: Study, metric: Metric, space: SearchSpace) -> None:
         )
     if study.user_attrs.get(SPACE) != space.fingerprint():
         raise StudyError(f"the study '{study.study_name}' has another search space", tip)
+
+
+def maximizes(study: Study) -> bool:
+    """Whether the larger value of the study's metric is the better one."""
+    return study.directions[0].name == "MAXIMIZE"
 
 
 def trials(study: Study) -> list[FrozenTrial]:

@@ -10,6 +10,32 @@ from tao_automl.tao.facts import Facts
 from tao_automl.tao.metric import Direction, Metric
 
 
+def check_target(metric: Metric, target: float | None) -> None:
+    """Refuse a target that no value can reach, or that every value reaches: it is meant for the other direction.
+
+    Raises:
+        UsageError: the metric is known to lie on one side of it.
+    """
+    if target is None:
+        return
+    above = metric.high is not None and target > metric.high
+    below = metric.low is not None and target < metric.low
+    if above if metric.maximizes else below:
+        end = f"above {metric.high:g}" if metric.maximizes else f"below {metric.low:g}"
+        raise UsageError(
+            f"--target {target:g} is out of reach: {metric.name} is never {end}",
+            tip="TAO writes it as a share of one: --target 0.5 is 50 %" if metric.high == 1 else "name another value",
+            code="target",
+        )
+    if target == (metric.low if metric.maximizes else metric.high) or below or above:
+        raise UsageError(
+            f"--target {target:g} is in the wrong direction: {metric.name} is {metric.direction.value}d, "
+            "so every trial would reach it",
+            tip="name a value that is better than what the defaults reach",
+            code="target",
+        )
+
+
 def choose(facts: Facts, name: str | None, direction: str | None, lines: Path) -> Metric:
     """A metric with its direction; None is what the facts say.
 
