@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich.text import Text
 
 from tao_automl.cli import _words
 from tao_automl.cli._tables import Column, Table, facts
 from tao_automl.report import Study
 from tao_automl.results import Winner
+from tao_automl.search.importance import Importances
 
 
 def summary(study: Study, won: Winner) -> list[Text]:
@@ -34,17 +38,32 @@ def _against_defaults(study: Study, won: Winner) -> str:
     return f"; the defaults (trial 0) reach {_words.metric(defaults.value)}"
 
 
-def parameters(study: Study, won: Winner, width: int) -> list[Text]:
-    """Its parameters beside the defaults."""
+def parameters(study: Study, won: Winner, judged: Importances, width: int) -> list[Text]:
+    """Its parameters beside the defaults, and how much each mattered; what mattered most comes first."""
     defaults = study.defaults.params if study.defaults else {}
-    rows = [
-        [path, _words.value(defaults[path]) if path in defaults else "", _words.value(value)]
-        for path, value in won.params.items()
-    ]
+    paths = sorted({*won.params, *judged.shares}, key=lambda path: (-judged.shares.get(path, 0.0), path))
+    if not judged.shares:
+        paths = list(won.params)
+    rows = [[path, *_values(path, defaults, won.params), _share(judged.shares.get(path))] for path in paths]
     if not rows:
         return []
-    columns = [Column("PARAMETER"), Column("DEFAULT", right=True), Column("BEST", right=True)]
-    return Table(columns, rows).lines(width)
+    titles = [Column("PARAMETER"), *(Column(title, right=True) for title in ("DEFAULT", "BEST", "MATTERS"))]
+    return [*Table(titles, rows).lines(width), *_about(judged)]
+
+
+def _values(path: str, *configs: Mapping[str, Any]) -> list[str]:
+    return [_words.value(config[path]) if path in config else "" for config in configs]
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}".replace("%", " %")
+
+
+def _about(judged: Importances) -> list[Text]:
+    if judged.missing:
+        more = f"{judged.missing} more trial{'s' if judged.missing > 1 else ''} that end well"
+        return [Text(f"(how much each matters is not known yet: {more} would say)", style="dim")]
+    return [Text(f"(what matters is judged by {judged.method} from {judged.trials} trials)", style="dim")]
 
 
 def next_step(study: Study) -> str:
