@@ -64,7 +64,7 @@ def run(plan: Plan, listeners: Sequence[Listener] = (), now: Callable[[], dateti
             studyfile.freeze(plan.settings, plan.name, plan.paths.study_file, now())
             pins.write(plan.pinned.values(), plan.paths.pins)
             storage = studies.open_storage(plan.storage_url, create=True)
-            study = studies.create(storage, plan.name, plan.metric, plan.space, attributes=_attributes(plan))
+            study = studies.create(storage, plan.name, plan.goals.objectives, plan.space, attributes=_attributes(plan))
             return _drive(plan, study, cluster, _events(plan, listeners, now), "study_started")
 
 
@@ -89,7 +89,7 @@ def resume(
     _check_room(plan.settings)
     with StudyLock(plan.paths.lock, name):
         study = studies.load(studies.open_storage(plan.storage_url, create=False), name)
-        studies.require_same(study, plan.metric, plan.space)
+        studies.require_same(study, plan.goals.objectives, plan.space)
         fresh = {
             attributes.STOP: None,
             attributes.ABORTED: None,
@@ -214,7 +214,7 @@ def _refuse_existing(plan: Plan) -> None:
     storage = studies.open_storage(plan.storage_url, create=False)
     if plan.name not in studies.names(storage):
         return
-    studies.require_same(studies.load(storage, plan.name), plan.metric, plan.space)
+    studies.require_same(studies.load(storage, plan.name), plan.goals.objectives, plan.space)
     raise StudyError(
         f"study '{plan.name}' exists already",
         tip=f"tao-automl resume {plan.name} goes on with it; --name gives the new one another name",
@@ -255,6 +255,7 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         attributes.ALGORITHM: settings["algorithm"],
         attributes.PRUNER: settings["pruner"],
         attributes.SEED: settings["seed"],
+        **({attributes.CONSTRAINTS: [item.text for item in plan.goals.constraints]} if plan.goals.constraints else {}),
     }
 
 

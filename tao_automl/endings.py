@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tao_automl import attempts, recovery, results
+from tao_automl import attempts, measures, recovery, results
 from tao_automl.execution.job import JobStatus
 from tao_automl.ledger import attempt_of
 from tao_automl.recovery import Action, Decision
@@ -29,7 +29,7 @@ class Endings:
         plan, paths, intent = self._plan, self._session.paths(trial), trial.user_attrs.get(attributes.INTENT)
         values = attempts.points(plan, progress)
         if values and attempts.is_done(plan, state, progress):
-            self._tell(trial, TrialState.COMPLETE, attempts.facts(plan, paths, state, values))
+            self._complete(trial, state, progress, attempts.facts(plan, paths, state, values))
         elif intent == PRUNED:
             self._tell(trial, TrialState.PRUNED, attempts.facts(plan, paths, state, values))
         elif intent == CANCELLED:
@@ -40,7 +40,7 @@ class Endings:
     def publish(self, told: int | None = None) -> None:
         """Refresh `best/` and remove checkpoints that no longer count. Safe to repeat."""
         plan, names = self._plan, self._plan.skill.facts.checkpoints
-        criteria = results.Criteria(plan.metric, names, plan.settings["keep_checkpoints"])
+        criteria = results.Criteria(plan.metric, names, plan.settings["keep_checkpoints"], plan.goals.others)
         won = results.refresh(plan.paths, plan.name, self._ledger.trials(), criteria, told)
         if won is not None:
             self._session.events.emit("new_best", trial=won.trial, epoch=won.epoch, metric=won.metric, value=won.value)
@@ -50,12 +50,28 @@ class Endings:
         won = results.best(self._plan.paths, self._plan.name, self._ledger.trials(), self._plan.metric)
         return {} if won is None else {name: getattr(won, name) for name in ("trial", "epoch", "metric", "value")}
 
+    def _complete(self, trial: FrozenTrial, state: JobStatus, progress: Progress, found: dict[str, Any]) -> None:
+        """It ran to its end: that is a value, if all that is to be compared was measured."""
+        training = measures.kpi(progress, found[attributes.BEST_EPOCH])
+        measured = measures.of(self._plan, found, training)
+        values = {name: value for name, value in measured.items() if value is not None}
+        if missing := [name for name in measured if name not in values]:
+            self._conclude(trial, state, progress, measures.lacking(missing, training))
+            return
+        self._ledger.constrain(trial.number, measures.violations(self._plan, values))
+        self._tell(trial, TrialState.COMPLETE, {**found, **measures.facts(self._plan, values)})
+
     def _fail(self, trial: FrozenTrial, state: JobStatus, progress: Progress, intent: str | None) -> None:
         """Why it failed, and what follows from that."""
         plan, paths = self._plan, self._session.paths(trial)
         found = attempts.diagnose(plan, paths, state, progress, intent == SILENT)
         if intent == OVERDUE:
             found = failure.diagnosis(FailureReason.TIMEOUT, f"it ran longer than {plan.settings['trial_timeout']:g} s")
+        self._conclude(trial, state, progress, found)
+
+    def _conclude(self, trial: FrozenTrial, state: JobStatus, progress: Progress, found: Diagnosis) -> None:
+        """What follows from a cause: another attempt, or a trial that is told without a value."""
+        plan, paths = self._plan, self._session.paths(trial)
         decision = recovery.decide(found, attempts.history(plan, trial, self._ledger.trials()))
         self._shun(trial, state, found, decision)
         if decision.again:
@@ -108,7 +124,7 @@ class Endings:
         if infeasible:
             self._ledger.tell_infeasible(trial.number)
         else:
-            value = found.get(attributes.BEST_VALUE) if outcome is TrialState.COMPLETE else None
+            value = measures.told(self._plan, found) if outcome is TrialState.COMPLETE else None
             self._ledger.tell(trial.number, outcome, value)
         self._session.cluster.release(self._session.job_id(trial))
         self._session.watched.pop(trial.number, None)

@@ -5,7 +5,7 @@ A read costs as much as the rest of a tick, and nobody but the driver writes tri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -69,7 +69,10 @@ class Ledger:
     def should_prune(self, number: int) -> bool:
         return studies.should_prune(self._study, number)
 
-    def tell(self, number: int, outcome: TrialState, value: float | None) -> None:
+    def constrain(self, number: int, violations: Mapping[str, float]) -> None:
+        studies.constrain(self._study, number, violations)
+
+    def tell(self, number: int, outcome: TrialState, value: float | Sequence[float] | None) -> None:
         studies.tell(self._study, number, outcome, value)
         self._known = None
 

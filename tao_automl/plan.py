@@ -13,20 +13,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tao_automl import capacity, launch, mounts, studydata
+from tao_automl import capacity, goals, launch, mounts, studydata
 from tao_automl.capacity import Need
 from tao_automl.config import Settings
 from tao_automl.errors import SkillError, UsageError
 from tao_automl.execution import runtimes
 from tao_automl.execution.cluster import Room
 from tao_automl.execution.job import Mount, Staged
+from tao_automl.goals import Goals
 from tao_automl.launch import Launch
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths, skills_dir
 from tao_automl.search import algorithms
 from tao_automl.search.overrides import Overrides
 from tao_automl.search.overrides import read as read_overrides
 from tao_automl.search.space import Limits, SearchSpace
-from tao_automl.tao import keypath, objective, skill
+from tao_automl.tao import keypath, skill
 from tao_automl.tao.bank import Bank
 from tao_automl.tao.dataset import Data
 from tao_automl.tao.metric import Metric
@@ -45,7 +46,7 @@ class Plan:
     skill: Skill
     data: Data
     launch: Launch
-    metric: Metric
+    goals: Goals
     space: SearchSpace
     epochs: int
     runtime: str
@@ -56,6 +57,11 @@ class Plan:
     @property
     def studies(self) -> StudiesPaths:
         return StudiesPaths(self.settings["studies_dir"])
+
+    @property
+    def metric(self) -> Metric:
+        """What the winner is chosen by."""
+        return self.goals.metric
 
     @property
     def paths(self) -> StudyPaths:
@@ -231,9 +237,8 @@ def check_machine(plan: Plan) -> None:
 
 def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: datetime) -> Plan:
     launched = launch.training(chosen, settings, data)
-    metric = launch.metric_of(chosen, settings)
-    launch.check_metric(chosen, metric, launched.spec)
-    objective.check_target(metric, settings["target"])
+    goal = goals.of(chosen, settings, launched.spec)
+    settings = goals.adapted(settings, goal)
     epochs = launch.epochs(chosen, launched.spec)
     return Plan(
         settings=settings,
@@ -241,7 +246,7 @@ def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: date
         skill=chosen,
         data=data,
         launch=launched,
-        metric=metric,
+        goals=goal,
         space=space(chosen, launched, settings, epochs, data.samples),
         epochs=epochs,
         runtime=runtime,

@@ -54,7 +54,8 @@ class Trial:
     """One trial. `state` is Optuna's; `epoch` is that of `value`, counted from 0; `epochs_done` is a count.
 
     `value` is the best one reported so far, also of a failed trial, which wins nothing. `ran` is what ran instead
-    of what was proposed, by path; `retries` are the earlier attempts, by reason.
+    of what was proposed, by path; `retries` are the earlier attempts, by reason. `measured` are its other objectives
+    and what constraints speak of, `broken` the constraints that it does not keep.
     """
 
     study: str
@@ -70,6 +71,8 @@ class Trial:
     epoch: int | None
     params: Mapping[str, Any]
     ran: Mapping[str, Any]
+    measured: Mapping[str, float]
+    broken: tuple[str, ...]
     points: Mapping[int, float]
     started_at: datetime | None
     ended_at: datetime | None
@@ -102,6 +105,8 @@ class Trial:
             "metric": self.metric,
             "value": self.value,
             "epoch": self.epoch,
+            "measured": dict(self.measured),
+            "broken": list(self.broken),
             "points": {str(epoch): value for epoch, value in sorted(self.points.items())},
             "params": dict(self.params),
             "ran": dict(self.ran),
@@ -126,7 +131,8 @@ class Study:
     """One study with its trials. `state` is running, stopped or finished; `driver` says who runs it.
 
     `aborted` is the reason why no trial of it can run, `ended` the rule that ended its search, `quarantine` the
-    GPUs it no longer uses, as host/gpu.
+    GPUs it no longer uses, as host/gpu. `metric` is the first of the `objectives`; `pareto` is empty if it is the only
+    one.
     """
 
     name: str
@@ -134,6 +140,8 @@ class Study:
     state: str
     driver: str | None
     metric: Metric
+    objectives: tuple[Metric, ...]
+    constraints: tuple[str, ...]
     budget_trials: int | None
     epochs: int | None
     runtime: str | None
@@ -142,6 +150,7 @@ class Study:
     quarantine: tuple[str, ...]
     trials: tuple[Trial, ...]
     winner: Winner | None
+    pareto: tuple[Winner, ...]
     paths: StudyPaths
 
     @property
@@ -184,6 +193,8 @@ class Study:
             "driver": self.driver,
             "metric": self.metric.name,
             "direction": self.metric.direction.value,
+            "objectives": [{"metric": item.name, "direction": item.direction.value} for item in self.objectives],
+            "constraints": list(self.constraints),
             "budget_trials": self.budget_trials,
             "counts": dict(self.counts),
             "epochs": self.epochs,
@@ -193,6 +204,7 @@ class Study:
             "quarantine": list(self.quarantine),
             "best": self.winner.value if self.winner else None,
             "best_trial": self.winner.trial if self.winner else None,
+            "pareto": [won.trial for won in self.pareto],
             "started": _iso(self.started_at),
             "folder": str(self.paths.folder),
         }
@@ -257,10 +269,12 @@ def _only(names: tuple[str, ...], where: Where) -> str:
 def _study(where: Where, opened: BaseStorage, name: str, now: datetime) -> Study:
     loaded = storage.load(opened, name)
     stored = loaded.user_attrs
-    metric = Metric(str(stored.get(attributes.METRIC)), Direction(loaded.direction.name.lower()))
+    goals = tuple(Metric(item["metric"], Direction(item["direction"])) for item in storage.objectives(loaded))
+    metric = goals[0]
     paths = where.layout.study(name)
     frozen = [trial for trial in storage.trials(loaded) if trial.state.name != "WAITING"]
     ranked = results.ranking(frozen, metric)
+    unbeaten = results.pareto(frozen, goals) if len(goals) > 1 else []
     driver = lock.holder(paths.lock)
     budget = stored.get(attributes.TRIALS)
     epochs = stored.get(attributes.EPOCHS)
@@ -273,6 +287,8 @@ def _study(where: Where, opened: BaseStorage, name: str, now: datetime) -> Study
         state="running" if driver else "finished" if done else "stopped",
         driver=driver,
         metric=metric,
+        objectives=goals,
+        constraints=tuple(stored.get(attributes.CONSTRAINTS) or ()),
         budget_trials=budget,
         epochs=epochs,
         runtime=stored.get(attributes.RUNTIME),
@@ -281,6 +297,7 @@ def _study(where: Where, opened: BaseStorage, name: str, now: datetime) -> Study
         quarantine=tuple(stored.get(attributes.QUARANTINE) or ()),
         trials=tuple(_trial(trial, _Of(name, epochs, metric, paths), now) for trial in frozen),
         winner=results.winner(ranked[0], name, paths, metric) if ranked else None,
+        pareto=tuple(results.winner(trial, name, paths, metric) for trial in unbeaten),
         paths=paths,
     )
 
@@ -317,6 +334,8 @@ def _trial(frozen: FrozenTrial, of: _Of, now: datetime) -> Trial:
         epoch=best[0] if best else None,
         params=known.get(attributes.VALUES, {}),
         ran=known.get(attributes.CHANGED) or {},
+        measured=known.get(attributes.MEASURED) or {},
+        broken=tuple(known.get(attributes.BROKEN) or ()),
         points=points,
         started_at=frozen.datetime_start,
         ended_at=frozen.datetime_complete,

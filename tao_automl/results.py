@@ -17,6 +17,7 @@ from typing import Any
 
 from tao_automl.layout import AttemptPaths, StudyPaths
 from tao_automl.search import attributes
+from tao_automl.search.pareto import front
 from tao_automl.search.study import FrozenTrial, TrialState
 from tao_automl.tao import checkpoint, status
 from tao_automl.tao.facts import CheckpointNames
@@ -54,25 +55,43 @@ class Winner:
 
 @dataclass(frozen=True)
 class Criteria:
-    """What decides which checkpoints stay: of how many trials (or "all"), by which metric, in which files."""
+    """What decides which checkpoints stay: of how many trials (or "all"), by which metric, in which files.
+
+    Of several objectives, those of the whole Pareto set stay too.
+    """
 
     metric: Metric
     names: CheckpointNames
     keep: int | str
+    others: tuple[Metric, ...] = ()
 
 
 def ranking(trials: Iterable[FrozenTrial], metric: Metric) -> list[FrozenTrial]:
-    """Finished trials that have a value, the best first; of equal ones the earlier."""
+    """Finished trials that have a value and break no constraint, the best first; of equal ones the earlier."""
     usable = [
         trial
         for trial in trials
         if trial.state.is_finished()
         and trial.state != TrialState.FAIL
         and not trial.user_attrs.get(attributes.INFEASIBLE)
+        and not trial.user_attrs.get(attributes.BROKEN)
         and trial.user_attrs.get(attributes.BEST_VALUE) is not None
     ]
     sign = -1.0 if metric.maximizes else 1.0
     return sorted(usable, key=lambda trial: (sign * trial.user_attrs[attributes.BEST_VALUE], trial.number))
+
+
+def pareto(trials: Iterable[FrozenTrial], objectives: Sequence[Metric]) -> list[FrozenTrial]:
+    """Of several objectives the trials that no other one beats in all of them, the best in the first one first."""
+    ranked = [trial for trial in ranking(trials, objectives[0]) if trial.state == TrialState.COMPLETE]
+    points = [values_of(trial, objectives) for trial in ranked]
+    return [ranked[place] for place in front(points, [metric.maximizes for metric in objectives])]
+
+
+def values_of(trial: FrozenTrial, objectives: Sequence[Metric]) -> list[float]:
+    """What a ranked trial has reached in each objective."""
+    measured = trial.user_attrs.get(attributes.MEASURED) or {}
+    return [trial.user_attrs[attributes.BEST_VALUE], *(measured[metric.name] for metric in objectives[1:])]
 
 
 def winner(trial: FrozenTrial, study: str, paths: StudyPaths, metric: Metric) -> Winner:
@@ -145,8 +164,12 @@ def retain(paths: StudyPaths, trials: Sequence[FrozenTrial], criteria: Criteria,
     With the number of the trial that was `told` last, only it and what it has displaced are looked at.
     """
     top, ranked = int(criteria.keep), ranking(trials, criteria.metric)
-    kept = {paths.folder / str(trial.user_attrs.get(attributes.CHECKPOINT)) for trial in ranked[:top]}
-    looked = trials if told is None else [trial for trial in trials if trial.number == told] + ranked[: top + 1]
+    best_ones = ranked[:top]
+    if criteria.others:
+        best_ones += pareto(trials, (criteria.metric, *criteria.others))
+    kept = {paths.folder / str(trial.user_attrs.get(attributes.CHECKPOINT)) for trial in best_ones}
+    few = told is not None and not criteria.others
+    looked = [trial for trial in trials if trial.number == told] + ranked[: top + 1] if few else trials
     for trial in looked:
         if not trial.state.is_finished():
             continue

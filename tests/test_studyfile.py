@@ -33,6 +33,7 @@ EVERYTHING: dict[str, Any] = {
     "gpus": 0,
     "metric": "val_loss",
     "direction": "minimize",
+    "constraint": ["train_time_s<=3600"],
     "algorithm": "random",
     "pruner": "none",
     "seed": 0,

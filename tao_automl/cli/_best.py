@@ -29,6 +29,60 @@ def summary(study: Study, won: Winner) -> list[Text]:
     )
 
 
+def pareto(study: Study, width: int) -> list[Text]:
+    """Of several objectives: the trials that no other one beats in all of them."""
+    if not study.pareto:
+        return []
+    others = [metric.name for metric in study.objectives[1:]]
+    rows = [
+        [
+            str(won.trial),
+            _words.metric(won.value),
+            *(_words.metric(study.trial(won.trial).measured[name]) for name in others),
+        ]
+        for won in study.pareto
+    ]
+    titles = ["TRIAL", *(f"{metric.name} ({metric.direction.value[:3]})" for metric in study.objectives)]
+    head = Text("Pareto set: no other trial is as good in all of these", style="bold")
+    return [head, *Table([Column(title, right=True) for title in titles], rows).lines(width)]
+
+
+def goal(study: Study) -> str:
+    """What is searched for: `maximize val_mAP50, minimize train_time_s, with train_time_s<=3600`."""
+    texts = ", ".join(f"{metric.direction.value} {metric.name}" for metric in study.objectives)
+    return f"{texts}, with {' and '.join(study.constraints)}" if study.constraints else texts
+
+
+def why_none(study: Study) -> str:
+    """Why a study has no winner."""
+    broken = [trial for trial in study.trials if trial.broken and trial.state == "COMPLETE"]
+    if not broken:
+        return f"study '{study.name}' has no result yet"
+    return f"no trial of study '{study.name}' keeps to {' and '.join(study.constraints)}"
+
+
+def document(study: Study, won: Winner) -> dict[str, Any]:
+    """The form of `best --json`."""
+    goals = [{"metric": metric.name, "direction": metric.direction.value} for metric in study.objectives]
+    return {
+        **won.as_dict(),
+        "objectives": goals,
+        "constraints": list(study.constraints),
+        "measured": dict(study.trial(won.trial).measured),
+        "pareto": [_member(study, item) for item in study.pareto],
+    }
+
+
+def _member(study: Study, won: Winner) -> dict[str, Any]:
+    known = {**study.trial(won.trial).measured, won.metric: won.value}
+    shown = {
+        name: value
+        for name, value in won.as_dict().items()
+        if name in ("trial", "epoch", "checkpoint", "spec", "params")
+    }
+    return {**shown, "values": {metric.name: known[metric.name] for metric in study.objectives}}
+
+
 def _against_defaults(study: Study, won: Winner) -> str:
     defaults = study.defaults
     if won.trial == 0:

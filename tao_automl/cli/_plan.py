@@ -55,7 +55,7 @@ def command(job: JobSpec) -> tuple[str, ...]:
 
 
 def _facts(plan: Plan, job: JobSpec) -> list[tuple[str, str]]:
-    settings, metric = plan.settings, plan.metric
+    settings = plan.settings
     searched = len(plan.space.parameters)
     search = f"{_words.count(searched, 'parameter')}, {settings['algorithm']}, seed {settings['seed']}"
     return [
@@ -63,7 +63,7 @@ def _facts(plan: Plan, job: JobSpec) -> list[tuple[str, str]]:
         ("Model", f"{plan.skill.model}, {job.image}"),
         ("Data", "\n".join(_data(plan)) or "named by --set"),
         *([("Brings", _brought(plan))] if plan.pinned else []),
-        ("Goal", f"{metric.direction.value} {metric.name}"),
+        ("Goal", _goal(plan)),
         ("Search", f"{search}; trial 0 is the model's defaults" if searched else "none: one plain training"),
         ("Pruner", settings["pruner"] if searched else "none"),
         ("Budget", _budget(plan)),
@@ -71,6 +71,12 @@ def _facts(plan: Plan, job: JobSpec) -> list[tuple[str, str]]:
         ("Keep", _kept(settings["keep_checkpoints"])),
         *([("Upload", f"results and logs to {to}")] if (to := copies.address(plan)) else []),
     ]
+
+
+def _goal(plan: Plan) -> str:
+    texts = ", ".join(f"{metric.direction.value} {metric.name}" for metric in plan.goals.objectives)
+    kept = " and ".join(item.text for item in plan.goals.constraints)
+    return f"{texts}, with {kept}" if kept else texts
 
 
 def _data(plan: Plan) -> list[str]:
@@ -95,6 +101,9 @@ def _counts(item: Dataset) -> str:
 def _budget(plan: Plan) -> str:
     time = plan.settings["time"]
     limit = f" or {_words.duration(time)}" if time else ""
+    limit += f" or {plan.metric.name} {plan.settings['target']:g}" if plan.settings["target"] is not None else ""
+    if (plateau := plan.settings["plateau"]) is not None:
+        limit += f" or {_words.count(plateau, 'trial')} without a better one"
     trials = f"{_words.count(plan.trials, 'trial')} of {_words.count(plan.epochs, 'epoch')}{limit}"
     return f"{trials}, {plan.parallel} at a time; {plan.settings['max_failures']} failures in a row end it"
 
@@ -173,10 +182,14 @@ def document(plan: Plan) -> dict[str, Any]:
         },
         "metric": plan.metric.name,
         "direction": plan.metric.direction.value,
+        "objectives": [{"metric": item.name, "direction": item.direction.value} for item in plan.goals.objectives],
+        "constraints": [item.text for item in plan.goals.constraints],
         "budget": {
             "trials": plan.trials,
             "time_s": settings["time"],
             "max_failures": settings["max_failures"],
+            "target": settings["target"],
+            "plateau": settings["plateau"],
         },
         "parallel": plan.parallel,
         "epochs": plan.epochs,

@@ -38,16 +38,17 @@ def command(study: str | None, importance: str, as_json: bool, **flags: Any) -> 
     won, console = found.winner, Console()
     if won is None:
         raise JobError(
-            f"study '{found.name}' has no result yet",
+            _best.why_none(found),
             tip=f"tao-automl status {found.name} shows what it has",
             code="no-result",
         )
     judged = report.importances(where, found.name, importance)
     if as_json:
-        console.document({**won.as_dict(), "importances": judged.as_dict()})
+        console.document({**_best.document(found, won), "importances": judged.as_dict()})
         return
     parameters = _best.parameters(found, won, judged, console.width)
     console.out(*_best.summary(found, won))
-    if parameters:
-        console.out("", *parameters)
+    for part in (_best.pareto(found, console.width), parameters):
+        if part:
+            console.out("", *part)
     console.say("", _best.next_step(found))

@@ -89,7 +89,7 @@ def _show_study(study: Study, console: Console, as_json: bool) -> None:
 
 
 def _facts(study: Study) -> list[Text]:
-    from tao_automl.cli import _trials, _words
+    from tao_automl.cli import _best, _trials, _words
     from tao_automl.cli._tables import facts
 
     driven = f", driven by {study.driver}" if study.driver else ""
@@ -98,8 +98,9 @@ def _facts(study: Study) -> list[Text]:
             ("Study", study.name),
             ("State", f"{study.state}{driven}"),
             ("Model", study.model),
-            ("Goal", f"{study.metric.direction.value} {study.metric.name}"),
+            ("Goal", _best.goal(study)),
             ("Trials", f"{_trials.counts(study.counts)}; {study.budget_trials or 'no limit'} in all"),
+            ("Ended", study.ended),
             ("Aborted", study.aborted),
             ("Faulty GPUs", ", ".join(study.quarantine)),
             ("Runtime", study.runtime),

@@ -54,6 +54,15 @@ def check(algorithm: str, pruner_name: str) -> None:
     _module(pruners, pruner_name, "pruner")
 
 
+def takes_several(name: str) -> bool:
+    """Whether an algorithm can weigh several objectives against each other.
+
+    Raises:
+        UsageError: there is no such algorithm.
+    """
+    return bool(getattr(_module(samplers, name, "algorithm"), "SEVERAL", False))
+
+
 def stream(seed: int, trials_so_far: int) -> int:
     """A seed for each trial, so that a resumed study continues with numbers it has not used."""
     return random.Random(f"{seed}/{trials_so_far}").getrandbits(32)

@@ -8,6 +8,8 @@ from __future__ import annotations
 # Of a study.
 SPACE = "space"  # fingerprint of the search space; written last, so its absence means half created
 METRIC = "metric"
+OBJECTIVES = "objectives"  # of several: metric and direction of each, the first one is METRIC
+CONSTRAINTS = "constraints"  # what measured values must keep to, as texts
 ALGORITHM = "algorithm"
 PRUNER = "pruner"
 SEED = "seed"
@@ -28,6 +30,8 @@ DETAIL = "detail"  # one sentence for people
 EXIT_CODE = "exit_code"
 BEST_EPOCH = "best_epoch"
 BEST_VALUE = "best_value"
+MEASURED = "measured"  # values by name: the other objectives, and what constraints speak of
+BROKEN = "broken"  # the constraints that it does not keep, as texts
 CHECKPOINT = "checkpoint"  # path inside the study's folder
 TRAINER_TIME_S = "trainer_time_s"
 NODE = "node"
