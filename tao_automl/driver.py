@@ -253,7 +253,7 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         attributes.TRIALS: plan.trials,
         attributes.EPOCHS: plan.epochs,
         attributes.ALGORITHM: settings["algorithm"],
-        attributes.PRUNER: settings["pruner"],
+        attributes.PRUNER: plan.pruner,
         attributes.SEED: settings["seed"],
         **({attributes.CONSTRAINTS: [item.text for item in plan.goals.constraints]} if plan.goals.constraints else {}),
     }

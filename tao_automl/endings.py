@@ -27,11 +27,11 @@ class Endings:
     def finish(self, trial: FrozenTrial, state: JobStatus, progress: Progress) -> None:
         """The job is over: say what it was worth, and tell; or give the trial another attempt."""
         plan, paths, intent = self._plan, self._session.paths(trial), trial.user_attrs.get(attributes.INTENT)
-        values = attempts.points(plan, progress)
-        if values and attempts.is_done(plan, state, progress):
-            self._complete(trial, state, progress, attempts.facts(plan, paths, state, values))
+        values, segment = attempts.points(plan, progress), self._session.segment(trial)
+        if values and attempts.is_done(segment, state, progress):
+            self._complete(trial, state, progress, attempts.facts(plan, paths, state, values, segment))
         elif intent == PRUNED:
-            self._tell(trial, TrialState.PRUNED, attempts.facts(plan, paths, state, values))
+            self._tell(trial, TrialState.PRUNED, attempts.facts(plan, paths, state, values, segment))
         elif intent == CANCELLED:
             self._again(trial, {})
         else:
@@ -40,7 +40,8 @@ class Endings:
     def publish(self, told: int | None = None) -> None:
         """Refresh `best/` and remove checkpoints that no longer count. Safe to repeat."""
         plan, names = self._plan, self._plan.skill.facts.checkpoints
-        criteria = results.Criteria(plan.metric, names, plan.settings["keep_checkpoints"], plan.goals.others)
+        keep = plan.settings["keep_checkpoints"]
+        criteria = results.Criteria(plan.metric, names, keep, self._ledger.needed(), plan.goals.others)
         won = results.refresh(plan.paths, plan.name, self._ledger.trials(), criteria, told)
         if won is not None:
             self._session.events.emit("new_best", trial=won.trial, epoch=won.epoch, metric=won.metric, value=won.value)
@@ -51,7 +52,10 @@ class Endings:
         return {} if won is None else {name: getattr(won, name) for name in ("trial", "epoch", "metric", "value")}
 
     def _complete(self, trial: FrozenTrial, state: JobStatus, progress: Progress, found: dict[str, Any]) -> None:
-        """It ran to its end: that is a value, if all that is to be compared was measured."""
+        """It ran to its end: that is a value, if all that is to be compared was measured.
+
+        Optuna's tools compare the values of COMPLETE trials; one that ended at a rung is PRUNED at its epoch.
+        """
         training = measures.kpi(progress, found[attributes.BEST_EPOCH])
         measured = measures.of(self._plan, found, training)
         values = {name: value for name, value in measured.items() if value is not None}
@@ -59,26 +63,33 @@ class Endings:
             self._conclude(trial, state, progress, measures.lacking(missing, training))
             return
         self._ledger.constrain(trial.number, measures.violations(self._plan, values))
-        self._tell(trial, TrialState.COMPLETE, {**found, **measures.facts(self._plan, values)})
+        whole = self._session.segment(trial).end >= self._plan.epochs
+        self._tell(
+            trial, TrialState.COMPLETE if whole else TrialState.PRUNED, {**found, **measures.facts(self._plan, values)}
+        )
 
     def _fail(self, trial: FrozenTrial, state: JobStatus, progress: Progress, intent: str | None) -> None:
         """Why it failed, and what follows from that."""
-        plan, paths = self._plan, self._session.paths(trial)
-        found = attempts.diagnose(plan, paths, state, progress, intent == SILENT)
+        plan, paths, segment = self._plan, self._session.paths(trial), self._session.segment(trial)
+        if attempts.is_done(segment, state, progress):
+            found = attempts.without_metric(plan, progress)
+        else:
+            found = attempts.diagnose(paths, state, progress, intent == SILENT)
         if intent == OVERDUE:
             found = failure.diagnosis(FailureReason.TIMEOUT, f"it ran longer than {plan.settings['trial_timeout']:g} s")
         self._conclude(trial, state, progress, found)
 
     def _conclude(self, trial: FrozenTrial, state: JobStatus, progress: Progress, found: Diagnosis) -> None:
         """What follows from a cause: another attempt, or a trial that is told without a value."""
-        plan, paths = self._plan, self._session.paths(trial)
+        plan, paths, segment = self._plan, self._session.paths(trial), self._session.segment(trial)
         decision = recovery.decide(found, attempts.history(plan, trial, self._ledger.trials()))
         self._shun(trial, state, found, decision)
         if decision.again:
             self._retry(trial, found, decision)
             return
         infeasible = decision.action is Action.INFEASIBLE
-        facts = attempts.facts(plan, paths, state, {} if infeasible else attempts.points(plan, progress))
+        values = {} if infeasible else attempts.points(plan, progress)
+        facts = attempts.facts(plan, paths, state, values, segment)
         facts |= {attributes.REASON: found.reason.value, attributes.DETAIL: found.line, attributes.FIX: found.fix}
         if decision.action is Action.ABORT:
             self._session.abort(decision.detail)

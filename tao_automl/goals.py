@@ -51,6 +51,11 @@ def of(chosen: Skill, settings: Settings, launched: Mapping[str, Any]) -> Goals:
     for item in (metric, *others):
         launch.check_metric(chosen, item, launched)
     objective.check_target(metric, settings["target"])
+    if settings["confirm"] and chosen.facts.keys.seed is None:
+        raise UsageError(
+            f"--confirm: nothing says where the spec of model '{chosen.model}' has its seed",
+            tip="write the line `keys: {seed: KEY}` into its automl.yaml",
+        )
     return Goals(metric, tuple(others), objective.limits(chosen.facts, settings["constraint"], scored=False))
 
 

@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tao_automl import plan as plans
+from tao_automl import segments
 from tao_automl.execution import runtimes
 from tao_automl.execution.job import JobSpec, run_sh
 from tao_automl.layout import AttemptPaths
 from tao_automl.plan import CONTAINERS, Plan
+from tao_automl.segments import Segment
 from tao_automl.tao import remote
 from tao_automl.tao import spec as spec_file
 from tao_automl.tao.skill import Action
@@ -26,10 +28,18 @@ FORMATS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"toml": dumps_toml,
 _SCRIPT = re.compile(r"\n.*\S|<<|&&|\|\||[;|<>$`]", re.DOTALL)
 
 
-def trial_spec(plan: Plan, values: Mapping[str, Any], paths: AttemptPaths) -> dict[str, Any]:
-    """The full spec of one attempt: template, what was launched over it, the proposed config, the folder."""
+def trial_spec(
+    plan: Plan, values: Mapping[str, Any], paths: AttemptPaths, segment: Segment | None = None
+) -> dict[str, Any]:
+    """The full spec of one attempt: template, what was launched over it, the proposed config, the folder.
+
+    Args:
+        segment: the part of the training that it is; None = all of it.
+    """
     own = {plan.skill.facts.keys.results_dir: str(paths.folder)}
     full = spec_file.build(plan.launch.spec, {}, {**values, **own})
+    if segment is not None:
+        full = spec_file.build(full, {}, segments.overrides(plan, full, segment))
     found: dict[str, Any] = remote.replaced(full, plan.places)
     return found
 
@@ -49,10 +59,13 @@ def is_trial_job(identity: str, name: str) -> bool:
     return identity.startswith(f"{name}-") and re.fullmatch(r"\d{4,}-\d+", identity[len(name) + 1 :]) is not None
 
 
-def trial_job(plan: Plan, number: int, attempt: int) -> JobSpec:
+def trial_job(plan: Plan, number: int, attempt: int, segment: Segment | None = None) -> JobSpec:
     """The job of one attempt of one trial."""
     paths, action = plan.paths.attempt(number, attempt), plan.skill.actions["train"]
-    made = job(plan, job_id(plan.name, number, attempt), action, paths, plans.trial_values(plan))
+    values = plans.trial_values(plan)
+    if segment is not None:
+        values |= segments.overrides(plan, plan.launch.spec, segment)
+    made = job(plan, job_id(plan.name, number, attempt), action, paths, values)
     return dataclasses.replace(made, trial=number, attempt=attempt, nodes=plan.nodes)
 
 

@@ -5,29 +5,37 @@ A read costs as much as the rest of a tick, and nobody but the driver writes tri
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from tao_automl.search import attributes, stopping
+from tao_automl.search import attributes, confirm, stopping
 from tao_automl.search import study as studies
+from tao_automl.search.algorithms import Schedule
+from tao_automl.search.proposal import Proposal, is_proposed
 from tao_automl.search.space import SearchSpace
 from tao_automl.search.study import FrozenTrial, Study, TrialState
+
+Propose = Callable[[Sequence[FrozenTrial]], Proposal | None]
 
 
 class Ledger:
     """Trials of one study, for its one driver."""
 
-    def __init__(self, study: Study, space: SearchSpace) -> None:
+    def __init__(self, study: Study, space: SearchSpace, schedule: Schedule, propose: Propose) -> None:
+        """`propose` says what the next trial is to be, by the stored ones."""
         self._study = study
         self._space = space
+        self._schedule = schedule
+        self._propose = propose
+        self._next: tuple[Proposal | None] | None = None  # what would be proposed, if that was asked since
         self._known: list[FrozenTrial] | None = None  # what was read last; None once something was written
         self._running: list[FrozenTrial] = []  # of them
         self._past = stopping.Past()  # of those that are finished: they do not change, so it holds for their number
 
     def trials(self) -> list[FrozenTrial]:
         if self._known is None:
-            self._known = studies.trials(self._study)
+            self._known, self._next = studies.trials(self._study), None
             self._running = [trial for trial in self._known if trial.state == TrialState.RUNNING]
             if sum(trial.state.is_finished() for trial in self._known) != self._past.finished:
                 self._past = stopping.past(self._known, maximize=studies.maximizes(self._study))
@@ -44,11 +52,40 @@ class Ledger:
     def spent(self, now: datetime) -> stopping.Spent:
         return stopping.spent(self.running(), now, self._past)
 
+    def best(self) -> stopping.Best | None:
+        """The best value of the search so far."""
+        self.trials()
+        return self._past.best
+
+    def proposal(self) -> Proposal | None:
+        """What the next trial is to be; None while others must end first, or if there is none.
+
+        One that a driver stored before it died comes first.
+        """
+        trials = self.trials()
+        if self._next is None:
+            waiting = [trial for trial in trials if trial.state == TrialState.WAITING and is_proposed(trial)]
+            self._next = (Proposal.of(waiting[0]) if waiting else self._propose(trials),)
+        return self._next[0]
+
+    def needed(self) -> frozenset[int] | None:
+        """Trials whose last checkpoint must stay, because another goes on from it or may; None: none ever does."""
+        if not self._schedule.continues:
+            return None
+        trials = self.trials()
+        begun = {trial.user_attrs.get(attributes.PARENT) for trial in trials if not trial.state.is_finished()}
+        return self._schedule.needed(trials) | {int(number) for number in begun if number is not None}
+
     def ask(self) -> tuple[int, dict[str, Any]]:
         """A new trial: its number and its config."""
-        number, values = studies.ask(self._study, self._space)
+        proposal = self.proposal()
+        assert proposal is not None, "nothing is asked for that is not proposed"
+        number, values = studies.ask(self._study, self._space, proposal)
         self._known = None
         return number, values
+
+    def trial(self, number: int) -> FrozenTrial:
+        return self.trials()[number]
 
     def config(self, number: int) -> dict[str, Any]:
         """The config of a running trial, also when its driver died while it was asked."""
@@ -67,7 +104,8 @@ class Ledger:
         return new
 
     def should_prune(self, number: int) -> bool:
-        return studies.should_prune(self._study, number)
+        """Whether a trial of the search is to be given up; a repeat is trained to its end."""
+        return not confirm.is_repeat(self.trial(number)) and studies.should_prune(self._study, number)
 
     def constrain(self, number: int, violations: Mapping[str, float]) -> None:
         studies.constrain(self._study, number, violations)

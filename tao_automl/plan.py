@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tao_automl import capacity, goals, launch, mounts, studydata
+from tao_automl import capacity, fidelity, goals, launch, mounts, studydata
 from tao_automl.capacity import Need
 from tao_automl.config import Settings
 from tao_automl.errors import SkillError, UsageError
@@ -24,6 +24,7 @@ from tao_automl.goals import Goals
 from tao_automl.launch import Launch
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths, skills_dir
 from tao_automl.search import algorithms
+from tao_automl.search.algorithms import Schedule
 from tao_automl.search.overrides import Overrides
 from tao_automl.search.overrides import read as read_overrides
 from tao_automl.search.space import Limits, SearchSpace
@@ -49,6 +50,7 @@ class Plan:
     goals: Goals
     space: SearchSpace
     epochs: int
+    schedule: Schedule
     runtime: str
     embedded: bool = False  # nobody named data: the stand-in trains on its sample data
     pinned: Mapping[str, Staged] = field(default_factory=dict)  # what is read from an object store, by address
@@ -81,6 +83,12 @@ class Plan:
     def trials(self) -> int:
         """Trials in all; without anything to search, one."""
         return int(self.settings["trials"]) if self.space.parameters else 1
+
+    @property
+    def pruner(self) -> str:
+        """What stops trials early: what was asked, else what belongs to the algorithm."""
+        asked: str | None = self.settings["pruner"]
+        return asked or algorithms.find(self.settings["algorithm"]).pruner
 
     @property
     def parallel(self) -> int:
@@ -240,6 +248,9 @@ def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: date
     goal = goals.of(chosen, settings, launched.spec)
     settings = goals.adapted(settings, goal)
     epochs = launch.epochs(chosen, launched.spec)
+    searched = space(chosen, launched, settings, epochs, data.samples)
+    schedule = fidelity.schedule(chosen, launched, settings, searched, goal.metric)
+    schedule.check()
     return Plan(
         settings=settings,
         name=settings["name"] or f"{chosen.model}-{now:%Y%m%d-%H%M%S}",
@@ -247,8 +258,9 @@ def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: date
         data=data,
         launch=launched,
         goals=goal,
-        space=space(chosen, launched, settings, epochs, data.samples),
+        space=searched,
         epochs=epochs,
+        schedule=schedule,
         runtime=runtime,
     )
 

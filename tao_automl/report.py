@@ -7,7 +7,7 @@ are left.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,9 +17,11 @@ from tao_automl import lock, results
 from tao_automl.errors import UsageError, near
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths
 from tao_automl.results import Winner
-from tao_automl.search import attributes, importance
+from tao_automl.search import attributes, confirm, importance, optimism, proposal
 from tao_automl.search import study as storage
+from tao_automl.search.confirm import Confirmed
 from tao_automl.search.importance import Importances
+from tao_automl.search.optimism import Estimate
 from tao_automl.search.study import BaseStorage, FrozenTrial
 from tao_automl.tao.metric import Direction, Metric
 
@@ -62,6 +64,8 @@ class Trial:
     number: int
     state: str
     attempt: int
+    kind: str
+    parent: int | None
     intent: str | None
     parked: bool
     epochs_done: int
@@ -98,6 +102,8 @@ class Trial:
             "trial": self.number,
             "state": self.state,
             "attempt": self.attempt,
+            "kind": self.kind,
+            "parent": self.parent,
             "intent": self.intent,
             "stopped": self.parked,
             "epochs_done": self.epochs_done,
@@ -132,7 +138,7 @@ class Study:
 
     `aborted` is the reason why no trial of it can run, `ended` the rule that ended its search, `quarantine` the
     GPUs it no longer uses, as host/gpu. `metric` is the first of the `objectives`; `pareto` is empty if it is the only
-    one.
+    one. `confirmed` are the configs that were trained again.
     """
 
     name: str
@@ -150,6 +156,7 @@ class Study:
     quarantine: tuple[str, ...]
     trials: tuple[Trial, ...]
     winner: Winner | None
+    confirmed: tuple[Confirmed, ...]
     pareto: tuple[Winner, ...]
     paths: StudyPaths
 
@@ -204,6 +211,7 @@ class Study:
             "quarantine": list(self.quarantine),
             "best": self.winner.value if self.winner else None,
             "best_trial": self.winner.trial if self.winner else None,
+            "confirmed": [item.as_dict() for item in self.confirmed],
             "pareto": [won.trial for won in self.pareto],
             "started": _iso(self.started_at),
             "folder": str(self.paths.folder),
@@ -232,6 +240,16 @@ def study(where: Where, name: str | None, now: datetime) -> Study:
     """
     opened = where.open()
     return _study(where, opened, name or _only(storage.names(opened), where), now)
+
+
+def estimate(where: Where, name: str) -> Estimate | None:
+    """What the best config is worth when it is trained again; None where that cannot be said.
+
+    Raises:
+        StudyError, UsageError: as `study`.
+    """
+    loaded = storage.load(where.open(), name)
+    return optimism.estimate(storage.trials(loaded), maximize=storage.maximizes(loaded))
 
 
 def importances(where: Where, name: str, method: str = "ped-anova") -> Importances:
@@ -266,6 +284,12 @@ def _only(names: tuple[str, ...], where: Where) -> str:
     raise UsageError(f"which study? There are {len(names)}", tip=near("", names) or "tao-automl status lists them")
 
 
+def _confirmed(trials: Sequence[FrozenTrial], ranked: Sequence[FrozenTrial]) -> tuple[Confirmed, ...]:
+    """Configs that were trained again, the winner's first."""
+    found = confirm.confirmed(trials)
+    return tuple(found[trial.number] for trial in ranked if trial.number in found)
+
+
 def _study(where: Where, opened: BaseStorage, name: str, now: datetime) -> Study:
     loaded = storage.load(opened, name)
     stored = loaded.user_attrs
@@ -297,6 +321,7 @@ def _study(where: Where, opened: BaseStorage, name: str, now: datetime) -> Study
         quarantine=tuple(stored.get(attributes.QUARANTINE) or ()),
         trials=tuple(_trial(trial, _Of(name, epochs, metric, paths), now) for trial in frozen),
         winner=results.winner(ranked[0], name, paths, metric) if ranked else None,
+        confirmed=_confirmed(frozen, ranked),
         pareto=tuple(results.winner(trial, name, paths, metric) for trial in unbeaten),
         paths=paths,
     )
@@ -325,6 +350,8 @@ def _trial(frozen: FrozenTrial, of: _Of, now: datetime) -> Trial:
         number=frozen.number,
         state=frozen.state.name,
         attempt=attempt,
+        kind=known.get(attributes.KIND) or proposal.CONFIG,
+        parent=known.get(attributes.PARENT),
         intent=known.get(attributes.INTENT),
         parked=known.get(attributes.PARKED_S) is not None,
         epochs_done=of.epochs if complete and of.epochs else max(points, default=-1) + 1,

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tao_automl import jobs
+from tao_automl import jobs, segments
 from tao_automl.attempts import Watched
 from tao_automl.events import EventLog
 from tao_automl.execution.cluster import Cluster
@@ -20,6 +20,7 @@ from tao_automl.ledger import Ledger, attempt_of
 from tao_automl.plan import Plan
 from tao_automl.search import attributes
 from tao_automl.search.study import FrozenTrial
+from tao_automl.segments import Segment
 from tao_automl.tao.facts import CheckpointNames
 
 PRUNED, CANCELLED, SILENT, OVERDUE = "pruned", "cancelled", "silent", "overdue"  # intents
@@ -68,6 +69,10 @@ class Session:
         """Where a trial's checkpoints lie, and how they are called."""
         names = self.plan.skill.facts.checkpoints
         return self.paths(trial).checkpoints(names.folder), names
+
+    def segment(self, trial: FrozenTrial) -> Segment:
+        """Which part of a training the trial is."""
+        return segments.of(self.plan, trial, self.ledger.trials())
 
     def watch(self, number: int, *, history: bool = False) -> None:
         """Read the trial's files from their beginning. `history`: an earlier driver may have read them."""

@@ -16,12 +16,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tao_automl import attempts, jobs, results
+from tao_automl import agenda, attempts, jobs, results
 from tao_automl.attempts import Watched
 from tao_automl.endings import Endings
 from tao_automl.errors import PlatformError
@@ -31,8 +31,9 @@ from tao_automl.execution.job import JobStatus, Phase
 from tao_automl.ledger import Ledger, attempt_of, is_parked
 from tao_automl.plan import Plan
 from tao_automl.search import attributes, stopping
-from tao_automl.search.stopping import Budget
+from tao_automl.search.proposal import Proposal, Start
 from tao_automl.search.study import FrozenTrial, Study
+from tao_automl.segments import Segment
 from tao_automl.session import CANCELLED, OVERDUE, PRUNED, SILENT, Session
 from tao_automl.tao.status import Progress
 
@@ -66,23 +67,14 @@ class Tuner:
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
         self._plan, self._cluster, self._events = plan, cluster, events
-        self._ledger = Ledger(study, plan.space)
+        self._ledger = Ledger(study, plan.space, plan.schedule, self._propose)
         self._session = Session(plan, self._ledger, cluster, events, now)
         self._endings = Endings(self._session)
         self._reconciled_s = 0.0
         self._asked_at_s = 0.0
 
-    @property
-    def budget(self) -> Budget:
-        settings = self._plan.settings
-        return Budget(
-            self._plan.trials,
-            settings["time"],
-            settings["max_failures"],
-            settings["target"],
-            settings["plateau"],
-            self._plan.metric.maximizes,
-        )
+    def _propose(self, trials: Sequence[FrozenTrial]) -> Proposal | None:
+        return agenda.propose(self._plan, trials, self._ledger.best())
 
     def drain(self, reason: str) -> None:
         """Start no more trials; the active ones finish."""
@@ -97,11 +89,11 @@ class Tuner:
         self.adopt()
         while True:
             active = self.tick()
-            why = self._session.draining or stopping.exhausted(self.budget, self._ledger.spent(self._session.now()))
+            why = self._session.draining or self._over()
             if why and not active:
                 break
             sleep(TICK_S)
-        spent = stopping.exhausted(self.budget, self._ledger.spent(self._session.now()))
+        spent = self._over()
         interrupted = not self._session.aborted and (spent is None or bool(self._ledger.running()))
         why = self._session.aborted or (why if interrupted else spent or why)
         with contextlib.suppress(PlatformError):  # what an engine that was away has kept
@@ -122,7 +114,7 @@ class Tuner:
         for trial in self._ledger.running():
             if is_parked(trial):
                 self._session.next_attempt(trial)
-            self._session.watched[trial.number] = Watched(self._session.now_s, history=True)
+            self._session.watch(trial.number, history=True)
         self._reconcile()
         self._endings.publish()
 
@@ -153,11 +145,20 @@ class Tuner:
                 self._events.emit("orphan_stopped", job=job_id, node=state.node)
 
     def _has_room(self) -> bool:
-        spent, running = self._ledger.spent(self._session.now()), len(self._ledger.running())
-        if self._session.draining or stopping.exhausted(self.budget, spent):
+        if self._session.draining or self._limit() or len(self._ledger.running()) >= self._plan.parallel:
             return False
-        wanted = spent.finished + running < self._plan.trials and running < self._plan.parallel
-        return wanted and self._cluster.free(self._ledger.avoid({})) > 0
+        return self._cluster.free(self._ledger.avoid({})) > 0 and self._ledger.proposal() is not None
+
+    def _limit(self) -> str | None:
+        """Why no further trial may start, whatever the schedule would propose."""
+        return stopping.exhausted(agenda.limits(self._plan), self._ledger.spent(self._session.now()))
+
+    def _over(self) -> str | None:
+        """Why no trial is started now: for good, if none is active."""
+        limit = self._limit()
+        if limit is None and self._ledger.proposal() is None:
+            return agenda.over(self._plan, self._ledger.best())
+        return limit
 
     def _read_request(self) -> None:
         """`tao-automl stop` leaves its wish in storage."""
@@ -171,35 +172,63 @@ class Tuner:
 
     def _start(self) -> None:
         number, values = self._ledger.ask()
-        self._session.watched[number] = Watched(self._session.now_s)
-        self._submit(number, 1, values, {})
+        self._session.watch(number)
+        self._submit(number, 1, values)
 
-    def _submit(self, number: int, attempt: int, values: dict[str, Any], known: Mapping[str, Any]) -> None:
+    def _submit(self, number: int, attempt: int, values: dict[str, Any]) -> None:
         """Write the attempt's files, submit its job, then store what was submitted.
 
         Doing it again changes nothing: a driver that dies in between is followed by one that submits again.
         """
         paths = self._plan.paths.attempt(number, attempt)
-        job = dataclasses.replace(jobs.trial_job(self._plan, number, attempt), avoid=self._ledger.avoid(known))
         attached = paths.spec.exists()
+        segment = self._segment(number, attached)
+        known = self._ledger.trial(number).user_attrs
+        job = jobs.trial_job(self._plan, number, attempt, segment)
+        job = dataclasses.replace(job, avoid=self._ledger.avoid(known))
         if not attached:
             changed = known.get(attributes.CHANGED) or {}
-            jobs.write_job(paths, job, jobs.trial_spec(self._plan, {**values, **changed}, paths))
+            jobs.write_job(paths, job, jobs.trial_spec(self._plan, {**values, **changed}, paths, segment))
         self._cluster.submit(job)
         self._ledger.store(number, {attributes.ATTEMPT: attempt, attributes.VALUES: values})
         kind = "trial_attached" if attached else "trial_started"
         self._events.emit(kind, trial=number, attempt=attempt, params=values)
+
+    def _segment(self, number: int, attached: bool) -> Segment:
+        """What the trial's job starts from; what was reported of that is reported of the trial too.
+
+        A checkpoint that is gone cannot be gone on from: the trial then starts from the beginning, and stores that.
+        """
+        trial = self._ledger.trial(number)
+        segment = self._session.segment(trial)
+        if (
+            not attached
+            and segment.start is not Start.FRESH
+            and not (segment.checkpoint and segment.checkpoint.exists())
+        ):
+            self._ledger.store(number, {attributes.START: Start.FRESH.value})
+            return self._session.segment(self._ledger.trial(number))
+        self._ledger.report(trial, segment.before)
+        self._ledger.store(number, self._inherited(trial))
+        return segment
+
+    def _inherited(self, trial: FrozenTrial) -> dict[str, Any]:
+        """What had to be changed for the parent's config to run, its heirs change too."""
+        parent = trial.user_attrs.get(attributes.PARENT)
+        changed = self._ledger.trial(parent).user_attrs.get(attributes.CHANGED) if parent is not None else None
+        own = trial.user_attrs.get(attributes.CHANGED)
+        return {attributes.CHANGED: {**changed, **(own or {})}} if changed else {}
 
     def _settle(self, trial: FrozenTrial, state: JobStatus) -> None:
         """Bring one running trial up to date with its job."""
         if state.phase is Phase.UNKNOWN:
             self._resubmit(trial)
             return
-        watched = self._session.watched.setdefault(trial.number, Watched(self._session.now_s, history=True))
+        watched, segment = self._watched(trial), self._session.segment(trial)
         watched.read(self._session.paths(trial), self._session.now_s)
         if state.phase is Phase.EXITED:
-            watched.close(self._plan, self._session.paths(trial))
-        fresh = self._report(trial, watched.progress)
+            watched.close(self._plan, self._session.paths(trial), segment.epochs)
+        fresh = self._report(trial, watched.progress, segment)
         if state.phase is Phase.EXITED:
             self._endings.finish(trial, state, watched.progress)
             return
@@ -214,6 +243,11 @@ class Tuner:
             watched.cancelled = True
             self._cluster.cancel(self._session.job_id(trial), STOP_GRACE_S)
 
+    def _watched(self, trial: FrozenTrial) -> Watched:
+        if trial.number not in self._session.watched:
+            self._session.watch(trial.number, history=True)
+        return self._session.watched[trial.number]
+
     def _resubmit(self, trial: FrozenTrial) -> None:
         """A job that this driver has not submitted: it attaches, or starts it."""
         too_early = self._session.now_s < (trial.user_attrs.get(attributes.NOT_BEFORE_S) or 0.0)
@@ -222,7 +256,7 @@ class Tuner:
         ):  # more were active than now may be
             return
         values = self._ledger.config(trial.number)
-        self._submit(trial.number, attempt_of(trial), values, trial.user_attrs)
+        self._submit(trial.number, attempt_of(trial), values)
 
     def _note(self, trial: FrozenTrial, state: JobStatus, watched: Watched) -> None:
         """Where it runs, and what it waits for: while it waits, its silence means nothing."""
@@ -253,10 +287,10 @@ class Tuner:
         self._events.emit("trial_stopping", trial=trial.number, intent=intent)
         return intent
 
-    def _report(self, trial: FrozenTrial, progress: Progress) -> bool:
+    def _report(self, trial: FrozenTrial, progress: Progress, segment: Segment) -> bool:
         """Report new epochs. True if there was one."""
-        new = self._ledger.report(trial, attempts.points(self._plan, progress))
-        same = {"trial": trial.number, "epochs": self._plan.epochs, "metric": self._plan.metric.name}
+        new = self._ledger.report(trial, segment.whole(attempts.points(self._plan, progress)))
+        same = {"trial": trial.number, "epochs": segment.end, "metric": self._plan.metric.name}
         for epoch, value in sorted(new.items()):
             self._events.emit("epoch", epoch=epoch, value=value, **same)
         return bool(new)

@@ -12,6 +12,7 @@ from tao_automl.cli._tables import Column, Table, facts
 from tao_automl.report import Study
 from tao_automl.results import Winner
 from tao_automl.search.importance import Importances
+from tao_automl.search.optimism import Estimate
 
 
 def summary(study: Study, won: Winner) -> list[Text]:
@@ -23,10 +24,34 @@ def summary(study: Study, won: Winner) -> list[Text]:
         [
             ("Best", f"trial {won.trial} of {len(study.trials)}, epoch {won.epoch} (counted from 0)"),
             (won.metric, f"{_words.metric(won.value)}{_against_defaults(study, won)}"),
+            ("Confirmed", _confirmed(study)),
             ("Checkpoint", _words.path(shown) if shown else "gone: a later trial's took its place"),
             ("Spec", _words.path(spec) if spec.exists() else None),
         ]
     )
+
+
+def _confirmed(study: Study) -> str | None:
+    """What the winner's config was worth each time."""
+    if not study.confirmed:
+        return None
+    lines = [
+        f"trial {item.trial} and its repeats {', '.join(map(str, item.repeats))}: mean {_words.metric(item.mean)}, "
+        f"{_words.metric(min(item.values))} to {_words.metric(max(item.values))}"
+        for item in study.confirmed
+    ]
+    return "\n".join(lines)
+
+
+def expected(found: Estimate | None) -> list[Text]:
+    """What to expect of the winner's config when it is trained again."""
+    if found is None:
+        return []
+    text = (
+        f"{_words.metric(found.value)} give or take {_words.metric(found.error)}: the best of many was also lucky, "
+        f"by {_words.metric(found.optimism)} (noise {_words.metric(found.noise)}, seen between {found.source})"
+    )
+    return facts([("Trained again", text)])
 
 
 def pareto(study: Study, width: int) -> list[Text]:
@@ -68,6 +93,7 @@ def document(study: Study, won: Winner) -> dict[str, Any]:
         **won.as_dict(),
         "objectives": goals,
         "constraints": list(study.constraints),
+        "confirmed": [item.as_dict() for item in study.confirmed],
         "measured": dict(study.trial(won.trial).measured),
         "pareto": [_member(study, item) for item in study.pareto],
     }

@@ -18,6 +18,7 @@ from tao_automl.execution import runtimes
 from tao_automl.execution.job import JobSpec, Mount
 from tao_automl.layout import cache_dir
 from tao_automl.plan import Plan
+from tao_automl.search import confirm
 from tao_automl.studyfile import shown_value
 from tao_automl.tao import spec
 from tao_automl.tao.dataset import Dataset
@@ -65,7 +66,8 @@ def _facts(plan: Plan, job: JobSpec) -> list[tuple[str, str]]:
         *([("Brings", _brought(plan))] if plan.pinned else []),
         ("Goal", _goal(plan)),
         ("Search", f"{search}; trial 0 is the model's defaults" if searched else "none: one plain training"),
-        ("Pruner", settings["pruner"] if searched else "none"),
+        *([("Confirm", _confirm(settings["confirm"]))] if settings["confirm"] else []),
+        ("Pruner", plan.pruner if searched else "none"),
         ("Budget", _budget(plan)),
         ("Runtime", _runtime(plan)),
         ("Keep", _kept(settings["keep_checkpoints"])),
@@ -77,6 +79,11 @@ def _goal(plan: Plan) -> str:
     texts = ", ".join(f"{metric.direction.value} {metric.name}" for metric in plan.goals.objectives)
     kept = " and ".join(item.text for item in plan.goals.constraints)
     return f"{texts}, with {kept}" if kept else texts
+
+
+def _confirm(count: int) -> str:
+    configs = f"the best {count} configs" if count > 1 else "the best config"
+    return f"{configs} trained {confirm.REPEATS} more times with other seeds, after the search"
 
 
 def _data(plan: Plan) -> list[str]:

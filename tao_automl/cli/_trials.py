@@ -66,6 +66,8 @@ def _note(trial: Trial, study: Study) -> str:
     notes = []
     if study.winner is not None and study.winner.trial == trial.number:
         notes.append("best")
+    if trial.kind == "confirm":
+        notes.append(f"repeats {trial.parent}")
     if trial.number in [won.trial for won in study.pareto]:
         notes.append("unbeaten")
     notes += [f"breaks {text}" for text in trial.broken]

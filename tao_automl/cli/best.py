@@ -42,12 +42,13 @@ def command(study: str | None, importance: str, as_json: bool, **flags: Any) -> 
             tip=f"tao-automl status {found.name} shows what it has",
             code="no-result",
         )
-    judged = report.importances(where, found.name, importance)
+    judged, expected = report.importances(where, found.name, importance), report.estimate(where, found.name)
     if as_json:
-        console.document({**_best.document(found, won), "importances": judged.as_dict()})
+        again = expected.as_dict() if expected else None
+        console.document({**_best.document(found, won), "expected": again, "importances": judged.as_dict()})
         return
     parameters = _best.parameters(found, won, judged, console.width)
-    console.out(*_best.summary(found, won))
+    console.out(*_best.summary(found, won), *_best.expected(expected))
     for part in (_best.pareto(found, console.width), parameters):
         if part:
             console.out("", *part)

@@ -22,6 +22,7 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tao_automl.errors import PlatformError, UsageError, near
+from tao_automl.search import confirm
 from tao_automl.search.attributes import BEST_VALUE
 
 if TYPE_CHECKING:
@@ -61,7 +62,11 @@ def of(trials: Iterable[FrozenTrial], *, maximize: bool, method: str = "ped-anov
     if method not in METHODS:
         raise UsageError(f"there is no importance '{method}'", near(method, METHODS))
     judged = [
-        trial for trial in trials if trial.state == TrialState.COMPLETE and trial.user_attrs.get(BEST_VALUE) is not None
+        trial
+        for trial in trials
+        if trial.state == TrialState.COMPLETE
+        and trial.user_attrs.get(BEST_VALUE) is not None
+        and not confirm.is_repeat(trial)
     ]
     found = Importances(method, trials=len(judged), missing=max(0, ENOUGH - len(judged)))
     if found.missing:

@@ -9,6 +9,7 @@ from itertools import takewhile
 
 from optuna.trial import FrozenTrial, TrialState
 
+from tao_automl.search import confirm
 from tao_automl.search.attributes import BEST_VALUE, INFEASIBLE, PARKED_S, REASON
 
 # An end that the user asked for says nothing about the configuration.
@@ -95,16 +96,24 @@ def spent(trials: Iterable[FrozenTrial], now: datetime, known: Past | None = Non
 
 def exhausted(budget: Budget, used: Spent) -> str | None:
     """Why no further trial may start, or None. Trials that run count as started: they are let finish."""
-    best = used.best
-    if best is not None and budget.target is not None and _reaches(best.value, budget.target, budget.maximize):
-        return _reached(budget.target, best)
+    if (enough := satisfied(budget, used.best)) is not None:
+        return enough
     if budget.trials is not None and used.finished + used.running >= budget.trials:
-        return f"the budget of {_count(budget.trials, 'trial')} is used"
+        return used_up(budget.trials)
     if budget.time_s is not None and used.time_s >= budget.time_s:
         return f"the budget of {_duration(budget.time_s)} is used"
     if budget.max_failures is not None and used.failures_in_a_row >= budget.max_failures:
         return f"{_count(used.failures_in_a_row, 'trial')} failed in a row"
-    if best is not None and budget.plateau is not None and best.since >= budget.plateau:
+    return None
+
+
+def satisfied(budget: Budget, best: Best | None) -> str | None:
+    """Why a search need not go on, whatever is left of its budget, or None."""
+    if best is None:
+        return None
+    if budget.target is not None and _reaches(best.value, budget.target, budget.maximize):
+        return _reached(budget.target, best)
+    if budget.plateau is not None and best.since >= budget.plateau:
         return f"the plateau of {_count(budget.plateau, 'trial')} is reached: none is better than trial {best.trial}"
     return None
 
@@ -123,7 +132,7 @@ def _best(done: Iterable[FrozenTrial], maximize: bool) -> Best | None:
     """In the order in which trials ended. What failed or could not run says nothing about a better one."""
     best: Best | None = None
     for trial in sorted(done, key=_ended):
-        if trial.state == TrialState.FAIL or trial.user_attrs.get(INFEASIBLE):
+        if trial.state == TrialState.FAIL or trial.user_attrs.get(INFEASIBLE) or confirm.is_repeat(trial):
             continue
         value = trial.user_attrs.get(BEST_VALUE)
         if value is not None and (best is None or (value > best.value if maximize else value < best.value)):
@@ -135,6 +144,11 @@ def _best(done: Iterable[FrozenTrial], maximize: bool) -> Best | None:
 
 def _ended(trial: FrozenTrial) -> tuple[datetime, int]:
     return trial.datetime_complete or datetime.min, trial.number
+
+
+def used_up(trials: int) -> str:
+    """What is said when so many trials are all there are to be."""
+    return f"the budget of {_count(trials, 'trial')} is used"
 
 
 def _end(trial: FrozenTrial) -> datetime | None:

@@ -25,12 +25,14 @@ from tao_automl.search.attributes import (
     ALGORITHM,
     EPOCHS,
     INFEASIBLE,
+    KIND,
     METRIC,
     OBJECTIVES,
     PRUNER,
     SEED,
     SPACE,
 )
+from tao_automl.search.proposal import PLAIN, Proposal, is_proposed
 from tao_automl.search.storage import START, open_readonly, open_storage, storage_errors
 
 if TYPE_CHECKING:
@@ -177,13 +179,39 @@ def running(study: Study) -> list[FrozenTrial]:
     return [trial for trial in trials(study) if trial.state == TrialState.RUNNING]
 
 
-def ask(study: Study, space: SearchSpace) -> tuple[int, dict[str, Any]]:
-    """A new trial: its number and the values of the spec by path. The first is the centre of the space."""
-    started = [trial for trial in trials(study) if trial.state != TrialState.WAITING]
+def ask(study: Study, space: SearchSpace, proposal: Proposal = PLAIN) -> tuple[int, dict[str, Any]]:
+    """A new trial: its number and the values of the spec by path.
+
+    The first is the centre of the space. A proposal that a driver stored before it died comes before this one. One of
+    a config takes the next point that waits, if there is any: the centre, or what a user has enqueued.
+    """
     with storage_errors(study.study_name):
-        study.sampler = _sampler(study, space, len(started))
-        trial = study.ask()
+        waiting = _waiting(study, proposal)
+        number = len(trials(study)) if waiting is None else waiting.number
+        study.sampler = _sampler(study, space, number)
+        if waiting is None:
+            trial = study.ask()
+        else:
+            study._storage.set_trial_state_values(waiting._trial_id, TrialState.RUNNING)
+            trial = Trial(study, waiting._trial_id)
         return trial.number, space.suggest(trial)
+
+
+def _waiting(study: Study, proposal: Proposal) -> FrozenTrial | None:
+    """The trial that holds a proposal, made for it if need be; None if nothing has to be stored of it."""
+    found = [trial for trial in trials(study) if trial.state == TrialState.WAITING]
+    stored = [trial for trial in found if is_proposed(trial)]
+    if stored:
+        return stored[0]
+    if found and proposal.params is None:
+        attributes = proposal.attributes()
+        for key, value in sorted(attributes.items(), key=lambda item: item[0] == KIND):  # the last one: all are there
+            study._storage.set_trial_user_attr(found[0]._trial_id, key, value)
+        return found[0]
+    if proposal.is_plain:
+        return None
+    study.enqueue_trial(dict(proposal.params or {}), user_attrs=proposal.attributes())
+    return trials(study)[-1]
 
 
 def resume_ask(study: Study, number: int, space: SearchSpace) -> dict[str, Any]:
