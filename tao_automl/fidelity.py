@@ -16,6 +16,7 @@ from tao_automl.tao import lrschedule
 from tao_automl.tao.metric import Metric
 from tao_automl.tao.skill import Skill
 
+PBT_STEPS = 5  # generations, unless an interval is named
 RESUME, WEIGHTS = ("resume_model", None), ("ptm", "pretrained_model_path")  # function and name of a key
 
 
@@ -31,6 +32,13 @@ def schedule(skill: Skill, launched: Launch, settings: Settings, space: SearchSp
         resumes=resumes(skill, launched.spec, space),
         min_epochs=int(settings["min_epochs"] or default_min_epochs(epochs, reduction)),
         reduction=reduction,
+        interval=int(settings["pbt_interval"] or max(1, round(epochs / PBT_STEPS))),
+        weights=key(skill, launched.spec, WEIGHTS) is not None,
+        fixed=frozenset(
+            parameter.path
+            for parameter in space.parameters
+            if any(launch.is_below(parameter.path, carried) for carried in skill.facts.carry)
+        ),
         seed=int(settings["seed"]),
     )
     return Schedule(name, terms)

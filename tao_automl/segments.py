@@ -23,22 +23,18 @@ from tao_automl.tao import lrschedule
 class Segment:
     """The epochs from `first` to before `end`.
 
-    `checkpoint` is the file that it starts from. `before` has what its ancestors were worth by epoch, and
-    `best_before` the checkpoint of the best of those epochs, as it is stored.
+    `offset` is what its job's own epoch 0 is in the training. `checkpoint` is the file that it starts from. `before`
+    has what its ancestors were worth by epoch, and `best_before` the checkpoint of the best of those epochs.
     """
 
     end: int
     first: int = 0
+    offset: int = 0
     start: Start = Start.FRESH
     checkpoint: Path | None = None
     seed: int | None = None
     before: Mapping[int, float] = field(default_factory=dict)
     best_before: str | None = None
-
-    @property
-    def offset(self) -> int:
-        """What its job's own epoch 0 is in the training."""
-        return self.first if self.start is Start.WEIGHTS else 0
 
     @property
     def epochs(self) -> int:
@@ -62,6 +58,7 @@ def of(plan: Plan, trial: FrozenTrial, trials: list[FrozenTrial]) -> Segment:
     return Segment(
         end=end,
         first=first,
+        offset=first if proposed.start is Start.WEIGHTS else of(plan, parent, trials).offset,
         start=proposed.start,
         checkpoint=plan.paths.folder / stored if stored else None,
         seed=proposed.seed,

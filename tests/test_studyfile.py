@@ -39,6 +39,7 @@ EVERYTHING: dict[str, Any] = {
     "pruner": "none",
     "min_epochs": 2,
     "reduction_factor": 4,
+    "pbt_interval": 3,
     "seed": 0,
     "set": {"train.optim.lr": "1e-3", "train.precision": "fp32"},
     "search": {"train.optim.weight_decay": None, "train.optim.lr": "1e-5..1e-3:log"},

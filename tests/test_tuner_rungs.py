@@ -6,12 +6,13 @@ import itertools
 
 import pytest
 
+from tao_automl.errors import UsageError
 from tao_automl.search import attributes
 from tao_automl.tao import spec as spec_file
 from tests.fakes.cluster import Script
 from tests.fakes.continuing import bench, continuing, worth
 from tests.fakes.storage import Killed
-from tests.fakes.tiny import Bench
+from tests.fakes.tiny import SKILL, Bench
 
 
 def train_spec(made: Bench, number: int) -> dict:
@@ -119,11 +120,103 @@ def test_a_config_that_ran_with_half_its_batch_goes_on_with_it(tmp_path):
     assert spec["dataset"]["batch_size"] == 1
 
 
+# Hyperband
+
+
+def test_hyperband_promotes_when_all_of_a_rung_have_ended(tmp_path):
+    made = bench(continuing(tmp_path, trials=14, algorithm="hyperband", min_epochs=1))
+    assert made.run().reason == "the budget of 14 trials is used"
+    configs = [trial for trial in made.trials if trial.user_attrs.get(attributes.PARENT) is None]
+    assert [trial.user_attrs.get(attributes.BUDGET, 9) for trial in configs] == [9] + [1] * 9 + [3] * 4
+    first = [trial.number for trial in configs[1:10]]
+    promoted = [trial for trial in promotions(made) if trial.user_attrs[attributes.PARENT] in first]
+    assert len(promoted) == 3
+    best = sorted(configs[1:10], key=lambda trial: -trial.user_attrs[attributes.BEST_VALUE])[:3]
+    assert {trial.user_attrs[attributes.PARENT] for trial in promoted} == {trial.number for trial in best}
+    last = max(made.trials[number].datetime_complete for number in first)
+    assert all(trial.datetime_start >= last for trial in promoted)
+
+
+# Population based training
+
+
+@pytest.fixture(scope="module")
+def pbt(tmp_path_factory) -> Bench:
+    """Six members, generations that end at 3, 6 and 9 epochs."""
+    flags = {"trials": 6, "algorithm": "pbt", "pbt_interval": 3}
+    made = bench(continuing(tmp_path_factory.mktemp("pbt"), **flags))
+    made.outcome = made.run()
+    return made
+
+
+def generation(made: Bench, end: int) -> list:
+    return [trial for trial in made.trials if trial.user_attrs.get(attributes.BUDGET) == end]
+
+
+def test_each_generation_of_pbt_has_all_members_and_ends_at_its_epoch(pbt):
+    assert [len(generation(pbt, end)) for end in (3, 6, 9)] == [6, 6, 6]
+    assert pbt.outcome.reason == "the budget of 6 trials is used"
+    assert {trial.state.name for trial in generation(pbt, 6)} == {"PRUNED"}
+    assert {trial.state.name for trial in generation(pbt, 9)} == {"COMPLETE"}
+    for end in (3, 6, 9):
+        assert all(sorted(trial.intermediate_values) == list(range(end)) for trial in generation(pbt, end))
+
+
+def test_the_worst_member_takes_over_weights_of_the_best_with_other_values(pbt):
+    for end, before in ((6, 3), (9, 6)):
+        own = {
+            trial.number: max(value for epoch, value in trial.intermediate_values.items() if epoch >= before - 3)
+            for trial in generation(pbt, before)
+        }
+        order = sorted(own, key=lambda number: (-own[number], number))
+        explored = [trial for trial in generation(pbt, end) if trial.user_attrs[attributes.KIND] == "explored"]
+        (child,) = explored
+        donor = pbt.trials[order[0]]
+        assert child.user_attrs[attributes.PARENT] == donor.number
+        assert child.params != donor.params
+        train = train_spec(pbt, child.number)
+        assert train["pretrained_model_path"] == str(pbt.plan.paths.folder / donor.user_attrs[attributes.END])
+        assert (train["num_epochs"], train["resume_training_checkpoint_path"]) == (3, ""), "with a fresh optimizer"
+        assert train["optim"]["lr_steps"] == [8 - before]
+        others = {trial.user_attrs[attributes.PARENT] for trial in generation(pbt, end)} - {donor.number}
+        assert others | {donor.number} == set(order[:-1])
+
+
+def test_the_others_go_on_exactly_as_they_are(pbt):
+    kept = [trial for trial in pbt.trials if trial.user_attrs.get(attributes.KIND) == "promoted"]
+    assert len(kept) == 10
+    for trial in kept:
+        assert trial.params == pbt.trials[trial.user_attrs[attributes.PARENT]].params
+        assert train_spec(pbt, trial.number)["resume_training_checkpoint_path"].endswith(".pth")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"algorithm": "pbt", "trials": 3}, "a population of 3"),
+        ({"algorithm": "pbt", "trials": 6, "pbt_interval": 9}, "an interval of 9 leaves 9 epochs"),
+        ({"algorithm": "asha", "trials": 2}, "asha promotes one of 3 trials, and there are 2"),
+        ({"algorithm": "asha", "trials": 9, "epochs": 1}, "1 epochs give no rung"),
+        ({"algorithm": "hyperband", "trials": 9, "min_epochs": 1}, "the first bracket needs 10 trials"),
+        ({"algorithm": "pbt", "trials": 6, "skill_dir": str(SKILL)}, "the skill names no key"),
+        ({"algorithm": "bogus"}, "there is no algorithm 'bogus'"),
+    ],
+)
+def test_what_an_algorithm_cannot_do_is_refused_before_anything_starts(tmp_path, flags, message):
+    with pytest.raises(UsageError, match=message):
+        continuing(tmp_path, **flags)
+
+
+KILLED = [
+    (19, {"trials": 5, "algorithm": "asha", "min_epochs": 3, "parallel": 1}),
+    (31, {"trials": 4, "algorithm": "pbt", "pbt_interval": 5, "parallel": 1}),
+]
+
+
 @pytest.mark.slow
-def test_a_driver_may_die_before_any_effect_of_asha(tmp_path):
-    """The next one ends the study with the same trials, whenever it was."""
-    step = 7  # every effect would take minutes; another seven of them each run of the range
-    flags = {"trials": 5, "algorithm": "asha", "min_epochs": 3, "parallel": 1}
+@pytest.mark.parametrize(("step", "flags"), KILLED, ids=["asha", "pbt"])
+def test_a_driver_may_die_before_any_effect_and_the_next_one_proposes_the_same(tmp_path, step, flags):
+    """It ends the study with the same trials, whenever it was. One effect of `step`, because all take minutes."""
     expected = None
     for effects in itertools.count(0, step):
         made = bench(continuing(tmp_path, studies_dir=str(tmp_path / str(effects)), **flags))

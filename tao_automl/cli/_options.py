@@ -28,6 +28,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "pruner",
         "min_epochs",
         "reduction_factor",
+        "pbt_interval",
         "seed",
         "automl_policy",
     ),

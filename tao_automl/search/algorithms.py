@@ -40,12 +40,19 @@ class Algorithm:
 _MODEL = "tpe"  # what `auto` and `bayesian` propose with
 
 ALGORITHMS: Mapping[str, Algorithm] = {
-    "auto": Algorithm(_MODEL, "median", "none", "what is best for most studies"),
-    "bayesian": Algorithm(_MODEL, "median", "none", "a model of what was seen proposes what to try next"),
-    "tpe": Algorithm("tpe", "median", "none", "tree-structured Parzen estimator (Bergstra et al. 2011)"),
+    "auto": Algorithm(_MODEL, "curves", "none", "what is best for most studies"),
+    "bayesian": Algorithm(_MODEL, "curves", "none", "a model of what was seen proposes what to try next"),
+    "bfbo": Algorithm("bfbo", "curves", "none", "the same, a batch of configs at a time"),
+    "random": Algorithm("random", "curves", "none", "independent draws (Bergstra and Bengio 2012)"),
     "nsga2": Algorithm("nsga2", "none", "none", "a genetic algorithm for several metrics (Deb et al. 2002)"),
-    "random": Algorithm("random", "median", "none", "independent draws (Bergstra and Bengio 2012)"),
     "asha": Algorithm("random", "none", "asha", "asynchronous successive halving (Li et al. 2020)"),
+    "hyperband": Algorithm("random", "none", "hyperband", "brackets of successive halving (Li et al. 2018)"),
+    "hyperband_es": Algorithm("random", "curves", "hyperband", "the same, and plainly worse curves stop between rungs"),
+    "bohb": Algorithm("bohb", "none", "hyperband", "hyperband with a model that proposes (Falkner et al. 2018)"),
+    "dehb": Algorithm("dehb", "none", "hyperband", "hyperband with differential evolution (Awad et al. 2021)"),
+    "pbt": Algorithm("random", "none", "pbt", "population based training (Jaderberg et al. 2017)"),
+    "tpe": Algorithm("tpe", "curves", "none", "tree-structured Parzen estimator (Bergstra et al. 2011)"),
+    "gp": Algorithm("gp", "curves", "none", "a Gaussian process (Snoek et al. 2012)"),
 }
 
 

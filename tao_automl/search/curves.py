@@ -2,8 +2,8 @@
 
 A trial's value is that of its best epoch, so curves are taken as the best value so far. Among the trainings that came
 to their end, the gain from an epoch to the end is regressed on the value at that epoch: a slope near 0 says that
-early differences stay, one near -1 that they say nothing. With few curves the slope is uncertain, and so is every
-estimate for a curve that lies far from those that were seen.
+early differences stay, one near -1 that they say nothing. With few curves the slope is uncertain, the more so the more
+of the rise is still to come, and so is every estimate for a curve that lies far from those that were seen.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tao_automl.search.attributes import INFEASIBLE
 from tao_automl.search.proposal import budget_of
 
-SLOPE_SD = 0.5  # of what the gain may depend on the value before any curve was seen
+SLOPE_SD = 0.5  # how far the gain may depend on the value, at the start, before any curve was seen
 PRIOR_CURVES = 2.0  # what the prior of the scatter counts as
 SCATTER = 0.3  # of the mean gain, before any curve was seen
 
@@ -80,12 +80,13 @@ def at_end(curves: Sequence[Curve], epoch: int, level: float) -> Estimate | None
     middle, gain = (statistics.fmean(column) for column in zip(*seen, strict=True))
     spread = math.fsum((value - middle) ** 2 for value, _ in seen)
     scatter = _scatter(seen, middle, gain)
-    precision = spread / scatter + 1 / SLOPE_SD**2
+    doubt = _doubt(curves, epoch, gain)
+    precision = spread / scatter + doubt
     slope = math.fsum((value - middle) * (found - gain) for value, found in seen) / scatter / precision
     rest = math.fsum((found - gain - slope * (value - middle)) ** 2 for value, found in seen)
     scatter = (rest + PRIOR_CURVES * _prior(gain, middle)) / (len(seen) + PRIOR_CURVES)
     away = level - middle
-    variance = scatter * (1 + 1 / len(seen)) + away**2 / (spread / scatter + 1 / SLOPE_SD**2)
+    variance = scatter * (1 + 1 / len(seen)) + away**2 / (spread / scatter + doubt)
     return Estimate(max(level, level + gain + slope * away), math.sqrt(variance))
 
 
@@ -113,6 +114,13 @@ def _scatter(seen: Sequence[tuple[float, float]], middle: float, gain: float) ->
     """Variance of the gains as they are, never quite 0."""
     total = math.fsum((found - gain) ** 2 for _, found in seen) + PRIOR_CURVES * _prior(gain, middle)
     return total / (len(seen) + PRIOR_CURVES)
+
+
+def _doubt(curves: Sequence[Curve], epoch: int, gain: float) -> float:
+    """Precision of the slope before any curve was seen: by the part of the rise that is still to come."""
+    rise = statistics.fmean(curve.end - curve.values[0] for curve in curves if curve.last >= epoch)
+    part = gain / rise if rise > 0 else 0.0
+    return 1 / (SLOPE_SD * max(part, 0.05)) ** 2
 
 
 def _prior(gain: float, middle: float) -> float:

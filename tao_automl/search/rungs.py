@@ -23,7 +23,8 @@ class Terms:
 
     `configs` is what `--trials` says; `epochs` those of a full training. `resumes`: a training that is resumed is the
     one that was never interrupted, because its learning rates do not depend on its length. `min_epochs` and
-    `reduction` (eta) make the rungs, `interval` is in epochs.
+    `reduction` (eta) make the rungs, `interval` is in epochs. `weights`: a training can start from the weights of
+    another; the paths in `fixed` shape the network, so that it cannot with other values of those.
     """
 
     configs: int
@@ -34,6 +35,8 @@ class Terms:
     reduction: int = 3
     interval: int = 1
     seed: int = 0
+    weights: bool = False
+    fixed: frozenset[str] = frozenset()
 
 
 def rungs(terms: Terms) -> tuple[int, ...]:

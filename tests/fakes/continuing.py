@@ -72,7 +72,8 @@ class Trainer:
         if resumed or weights:
             assert Path(resumed or weights).exists(), "it starts from a file that is there"
         first = int(re.findall(r"epoch_(\d+)", resumed)[0]) + 1 if resumed else 0
-        learned = self.learned[str(Path(weights).parents[1])] if weights else 0.0
+        source = resumed or weights
+        learned = self.learned[str(Path(source).parents[1])] - first if source else 0.0
         epochs = range(first, train["num_epochs"])
         self.learned[str(job.folder)] = learned + train["num_epochs"]
         values = [worth(train["optim"]["lr"], learned + epoch) for epoch in epochs]

@@ -2,7 +2,7 @@
 
 Where it would end is estimated from the trainings that came to their end (`search.curves`): if early values have said
 little of the end, or curves have crossed, the estimate is wide and nothing is stopped. A trial that lies low and
-climbs as steeply as the best one did when it was there is late, not bad, and goes on.
+climbs about as steeply as the best one did when it was there is late, not bad, and goes on.
 
 The first epochs are never judged, nor are trials before three trainings have come to their end. Trial 0 holds the
 launched values: every other trial is compared with it, so it runs to its end.
@@ -24,9 +24,9 @@ from tao_automl.search.proposal import budget_of
 _STARTUP_TRIALS = 3
 _WARM_UP = 0.1  # of the epochs
 _WARM_UP_EPOCHS = 2
-_LUCK = 1.7  # standard deviations above the estimate that a trial is given
+_LUCK = 2.0  # standard deviations above the estimate that a trial is given
 _WINDOW = 0.1  # of the epochs, over which a curve's slope is taken
-_STEEP = 0.9  # of the best one's slope at the same level
+_STEEP = 0.6  # of the best one's slope at the same level
 
 
 class Curves(BasePruner):
@@ -59,13 +59,13 @@ def is_hopeless(curve: Curve, known: Sequence[Curve], epochs: int) -> bool:
 
 
 def _is_late(curve: Curve, best: Curve, window: int) -> bool:
-    """True if it climbs at least as steeply as the best one did at the same level, with enough epochs left."""
-    if curve.last < window:
+    """True if it climbs nearly as steeply as the best one did at the same level."""
+    if min(curve.last, best.last) < window:
         return False
     slope = (curve.end - curve.values[curve.last - window]) / window
     there = next((epoch for epoch, value in enumerate(best.values) if value >= curve.end), best.last)
-    begin = max(0, there - window)
-    before = (best.values[there] - best.values[begin]) / max(1, there - begin)
+    until = min(max(there, window), best.last)
+    before = (best.values[until] - best.values[until - window]) / window
     return slope > 0 and slope >= _STEEP * before
 
 
