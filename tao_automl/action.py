@@ -68,21 +68,27 @@ def run(plan: Plan, prepared: Prepared, sleep: Callable[[float], None] = time.sl
     plans.check_machine(plan)
     copies.check(plan)
     cluster = RayCluster(dataclasses.replace(plan.room(slots=1), nodes=1))
-    try:
-        cluster.prepare(prepared.job, None, lambda _node, _text: None)
-        _write(plan, prepared)
-        state = _follow(cluster, prepared.job, sleep)
-    finally:
-        cluster.close()
     copy = copies.of_action(plan, prepared.paths)
     try:
-        return finish(plan, prepared, state)
+        return run_on(cluster, plan, prepared, sleep)
     finally:
+        cluster.close()
         if copy is not None:
             copy.once()
 
 
-def _write(plan: Plan, prepared: Prepared) -> None:
+def run_on(cluster: Cluster, plan: Plan, prepared: Prepared, sleep: Callable[[float], None] = time.sleep) -> Done:
+    """The same on a cluster that is there, and that stays.
+
+    Raises:
+        JobError: it failed; the message has the telling line of its log.
+    """
+    cluster.prepare(prepared.job, None, lambda _node, _text: None)
+    write(plan, prepared)
+    return finish(plan, prepared, _follow(cluster, prepared.job, sleep))
+
+
+def write(plan: Plan, prepared: Prepared) -> None:
     """Everything that the job reads: its data, and its folder with the spec last."""
     for item in prepared.feed.used:
         if item.archive is not None:
@@ -119,9 +125,10 @@ def finish(plan: Plan, prepared: Prepared, state: JobStatus) -> Done:
         if kind == "file":
             outputs[key] = path
     run = _run(plan, prepared, progress, outputs)
+    metrics = {name: _number(value) for name, value in (progress.kpi or _scores(folder)).items()}
+    run = dataclasses.replace(run, metrics=metrics)
     runs.record(plan.paths, run)
     spent = state.ended_at_s - state.started_at_s if state.ended_at_s and state.started_at_s else None
-    metrics = {name: _number(value) for name, value in (progress.kpi or _scores(folder)).items()}
     return Done(prepared, metrics, run, spent)
 
 

@@ -80,10 +80,18 @@ def prepare(plan: Plan, asked: Asked) -> Prepared:
             made, or the checkpoint is gone.
     """
     action = _known(plan, asked.name)
+    return compose(plan, asked, _origin(plan, asked), plan.paths.next_action(action.name))
+
+
+def compose(plan: Plan, asked: Asked, origin: Origin, paths: AttemptPaths) -> Prepared:
+    """Model, spec and job of an action that starts from `origin` and lies in `paths`. Writes nothing.
+
+    Raises:
+        UsageError: as `prepare`.
+    """
+    action = _known(plan, asked.name)
     schema = plan.skill.schema(asked.name)
-    origin = _origin(plan, asked)
     parent = parents.choose(plan.skill, action, origin)
-    paths = plan.paths.next_action(action.name)
     set_values = launch.user_values(plan.skill, schema, asked.given, action.task)
     lineage = [(name, _addressed(plan, made)) for name, made in parents.lineage(origin, parent)]
     template = dict(lineage[0][1]) if action.name == "train" else plan.skill.template(action.name)

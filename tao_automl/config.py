@@ -219,6 +219,7 @@ class Key:
     metavar: str = "TEXT"
     many: bool = False
     fixed: bool = True  # frozen with the study; `resume` may not change it
+    alone: str | None = None  # what the flag means without a value
     named: str = ""  # the variable's name, where it is not the key's
 
     @property
@@ -254,6 +255,9 @@ KEYS: Mapping[str, Key] = {
         Key("direction", _one_of("maximize", "minimize"), "Which way is better (default: the metric's)", metavar="maximize|minimize"),
         Key("constraint", _list, "What a measured value must keep to, such as train_time_s<=3600", metavar="NAME<=VALUE", many=True),
         Key("confirm", _integer(1), "After the search, train the best N configs again with other seeds; their mean decides", metavar="N", fixed=False),
+        Key("eval_action", _text, "Score each trial by this action of its checkpoint instead of its training log", metavar="ACTION", alone="evaluate"),
+        Key("baseline", _one_of("on", "off"), "on: first evaluate the model that every training starts from", "off", metavar="on|off", alone="on"),
+        Key("final_evaluation", _one_of("on", "off"), "on: evaluate the winner's checkpoint at the end", "on", metavar="on|off", fixed=False),
         Key("algorithm", _text, "How to search: auto, bayesian, bfbo, random, asha, hyperband, hyperband_es, bohb, dehb, pbt, tpe, gp", "auto", metavar="NAME"),
         Key("pruner", _text, "How bad trials are stopped early: curves, asha, hyperband, median or none (default: the algorithm's)", metavar="NAME"),
         Key("min_epochs", _integer(1), "Epochs of the first rung, where trials are first compared (default: by the epochs)", metavar="N"),

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tao_automl import copies, jobs, pins, studyfile
+from tao_automl import copies, finale, jobs, pins, studyfile
 from tao_automl import plan as plans
 from tao_automl.config import Settings
 from tao_automl.errors import PlatformError, StudyError
@@ -139,8 +139,10 @@ def _drive(plan: Plan, study: studies.Study, cluster: Cluster, events: EventLog,
     )
     tuner = Tuner(plan, study, cluster, events)
     try:
-        with _uploaded(plan, events), _interrupts(tuner):
-            return tuner.run()
+        with _uploaded(plan, events):
+            finale.baseline(plan, study, cluster, events)
+            with _interrupts(tuner):
+                return tuner.run(at_end=lambda: finale.evaluate(plan, cluster, events, lambda: tuner.is_stopping))
     except (OSError, StudyError) as error:
         if not _is_full(error):
             raise
@@ -255,6 +257,7 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         attributes.ALGORITHM: settings["algorithm"],
         attributes.PRUNER: plan.pruner,
         attributes.SEED: settings["seed"],
+        **({attributes.EVAL_ACTION: settings["eval_action"]} if settings["eval_action"] else {}),
         **({attributes.CONSTRAINTS: [item.text for item in plan.goals.constraints]} if plan.goals.constraints else {}),
     }
 

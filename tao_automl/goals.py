@@ -8,7 +8,7 @@ from typing import Any
 
 from tao_automl import launch
 from tao_automl.config import Settings
-from tao_automl.errors import UsageError
+from tao_automl.errors import UsageError, near
 from tao_automl.search import algorithms
 from tao_automl.tao import objective
 from tao_automl.tao.metric import Metric
@@ -47,6 +47,11 @@ def of(chosen: Skill, settings: Settings, launched: Mapping[str, Any]) -> Goals:
     Raises:
         UsageError: the trainer reports no such metric, or not with this spec; or the target is out of reach.
     """
+    scored = settings["eval_action"]
+    if scored is not None and scored not in chosen.actions:
+        raise UsageError(
+            f"--eval-action: model '{chosen.model}' has no action '{scored}'", near(scored, chosen.actions)
+        )
     metric, *others = launch.metrics_of(chosen, settings)
     for item in (metric, *others):
         launch.check_metric(chosen, item, launched)
@@ -56,7 +61,9 @@ def of(chosen: Skill, settings: Settings, launched: Mapping[str, Any]) -> Goals:
             f"--confirm: nothing says where the spec of model '{chosen.model}' has its seed",
             tip="write the line `keys: {seed: KEY}` into its automl.yaml",
         )
-    return Goals(metric, tuple(others), objective.limits(chosen.facts, settings["constraint"], scored=False))
+    return Goals(
+        metric, tuple(others), objective.limits(chosen.facts, settings["constraint"], scored=scored is not None)
+    )
 
 
 def adapted(settings: Settings, goals: Goals) -> Settings:

@@ -331,7 +331,7 @@ def metrics_of(skill: Skill, settings: Settings) -> tuple[Metric, ...]:
     Raises:
         UsageError: the model reports no such metric, or nothing says what it reports or which way is better.
     """
-    asked = objective.Words(settings["metric"], settings["direction"])
+    asked = objective.Words(settings["metric"], settings["direction"], settings["eval_action"] is not None)
     return objective.choose_all(skill.facts, asked, skill.folder / FACTS)
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tao_automl import lock, results
+from tao_automl import lock, results, runs
 from tao_automl.errors import UsageError, near
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths
 from tao_automl.results import Winner
@@ -138,7 +138,8 @@ class Study:
 
     `aborted` is the reason why no trial of it can run, `ended` the rule that ended its search, `quarantine` the
     GPUs it no longer uses, as host/gpu. `metric` is the first of the `objectives`; `pareto` is empty if it is the only
-    one. `confirmed` are the configs that were trained again.
+    one. `confirmed` are the configs that were trained again, `evaluation` has
+    what the evaluate action reported of the winner's checkpoint, `baseline` what the search is compared with.
     """
 
     name: str
@@ -156,6 +157,9 @@ class Study:
     quarantine: tuple[str, ...]
     trials: tuple[Trial, ...]
     winner: Winner | None
+    evaluation: Mapping[str, Any]
+    baseline: Mapping[str, Any]
+    eval_action: str | None
     confirmed: tuple[Confirmed, ...]
     pareto: tuple[Winner, ...]
     paths: StudyPaths
@@ -211,6 +215,9 @@ class Study:
             "quarantine": list(self.quarantine),
             "best": self.winner.value if self.winner else None,
             "best_trial": self.winner.trial if self.winner else None,
+            "eval_action": self.eval_action,
+            "baseline": dict(self.baseline) or None,
+            "evaluation": dict(self.evaluation) or None,
             "confirmed": [item.as_dict() for item in self.confirmed],
             "pareto": [won.trial for won in self.pareto],
             "started": _iso(self.started_at),
@@ -284,6 +291,12 @@ def _only(names: tuple[str, ...], where: Where) -> str:
     raise UsageError(f"which study? There are {len(names)}", tip=near("", names) or "tao-automl status lists them")
 
 
+def _evaluation(paths: StudyPaths, won: FrozenTrial) -> Mapping[str, Any]:
+    """What the evaluate action reported of a winner's checkpoint."""
+    found = runs.evaluation(paths, won.number, won.user_attrs[attributes.BEST_EPOCH])
+    return found.metrics if found else {}
+
+
 def _confirmed(trials: Sequence[FrozenTrial], ranked: Sequence[FrozenTrial]) -> tuple[Confirmed, ...]:
     """Configs that were trained again, the winner's first."""
     found = confirm.confirmed(trials)
@@ -321,6 +334,9 @@ def _study(where: Where, opened: BaseStorage, name: str, now: datetime) -> Study
         quarantine=tuple(stored.get(attributes.QUARANTINE) or ()),
         trials=tuple(_trial(trial, _Of(name, epochs, metric, paths), now) for trial in frozen),
         winner=results.winner(ranked[0], name, paths, metric) if ranked else None,
+        evaluation=_evaluation(paths, ranked[0]) if ranked else {},
+        baseline=stored.get(attributes.BASELINE) or {},
+        eval_action=stored.get(attributes.EVAL_ACTION),
         confirmed=_confirmed(frozen, ranked),
         pareto=tuple(results.winner(trial, name, paths, metric) for trial in unbeaten),
         paths=paths,
@@ -342,6 +358,8 @@ def _trial(frozen: FrozenTrial, of: _Of, now: datetime) -> Trial:
     attempt = int(known.get(attributes.ATTEMPT, 1))
     points = {int(epoch): value for epoch, value in frozen.intermediate_values.items()}
     best = of.metric.best(points)
+    if attributes.LOGGED in known and attributes.BEST_VALUE in known:  # an action's score is what counts
+        best = known[attributes.BEST_EPOCH], known[attributes.BEST_VALUE]
     complete = frozen.state.name == "COMPLETE"
     checkpoint = known.get(attributes.CHECKPOINT)
     file = of.paths.folder / checkpoint if checkpoint else None

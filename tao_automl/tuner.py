@@ -30,6 +30,7 @@ from tao_automl.execution.cluster import Cluster, whole
 from tao_automl.execution.job import JobStatus, Phase
 from tao_automl.ledger import Ledger, attempt_of, is_parked
 from tao_automl.plan import Plan
+from tao_automl.scoring import Scoring
 from tao_automl.search import attributes, stopping
 from tao_automl.search.proposal import Proposal, Start
 from tao_automl.search.study import FrozenTrial, Study
@@ -70,6 +71,7 @@ class Tuner:
         self._ledger = Ledger(study, plan.space, plan.schedule, self._propose)
         self._session = Session(plan, self._ledger, cluster, events, now)
         self._endings = Endings(self._session)
+        self._scoring = Scoring(self._session, self._endings)
         self._reconciled_s = 0.0
         self._asked_at_s = 0.0
 
@@ -84,8 +86,13 @@ class Tuner:
         """Start no more trials and stop the active ones; `resume` starts them again."""
         self._session.cancel(reason)
 
-    def run(self, sleep: Callable[[float], None] = time.sleep) -> Outcome:
-        """Tick until the budget is spent and no trial is active."""
+    @property
+    def is_stopping(self) -> bool:
+        """Somebody wants it to end."""
+        return bool(self._session.draining)
+
+    def run(self, sleep: Callable[[float], None] = time.sleep, at_end: Callable[[], None] = lambda: None) -> Outcome:
+        """Tick until the budget is spent and no trial is active; `at_end` comes when the search is over for good."""
         self.adopt()
         while True:
             active = self.tick()
@@ -100,6 +107,7 @@ class Tuner:
             self._reconcile()
         if not interrupted and not self._session.aborted:
             self._ledger.end(why)
+            at_end()
         self._events.emit("study_finished", reason=why, **self._endings.best_fields())
         return Outcome(why, interrupted, bool(self._session.aborted))
 
@@ -112,7 +120,9 @@ class Tuner:
             PlatformError: a node cannot say what runs there, so nothing may be started.
         """
         for trial in self._ledger.running():
-            if is_parked(trial):
+            if is_parked(trial) and trial.user_attrs.get(attributes.SCORING):
+                self._scoring.resume(trial)
+            elif is_parked(trial):
                 self._session.next_attempt(trial)
             self._session.watch(trial.number, history=True)
         self._reconcile()
@@ -221,6 +231,9 @@ class Tuner:
 
     def _settle(self, trial: FrozenTrial, state: JobStatus) -> None:
         """Bring one running trial up to date with its job."""
+        if trial.user_attrs.get(attributes.SCORING):
+            self._scoring.settle(trial, state)
+            return
         if state.phase is Phase.UNKNOWN:
             self._resubmit(trial)
             return

@@ -23,12 +23,43 @@ def summary(study: Study, won: Winner) -> list[Text]:
     return facts(
         [
             ("Best", f"trial {won.trial} of {len(study.trials)}, epoch {won.epoch} (counted from 0)"),
-            (won.metric, f"{_words.metric(won.value)}{_against_defaults(study, won)}"),
+            (won.metric, f"{_words.metric(won.value)}{_scored(study)}{_against_defaults(study, won)}"),
+            ("Baseline", _baseline(study, won)),
+            ("Evaluated", _evaluated(study)),
             ("Confirmed", _confirmed(study)),
             ("Checkpoint", _words.path(shown) if shown else "gone: a later trial's took its place"),
             ("Spec", _words.path(spec) if spec.exists() else None),
         ]
     )
+
+
+def _scored(study: Study) -> str:
+    return f" by {study.eval_action}" if study.eval_action else ""
+
+
+def _baseline(study: Study, won: Winner) -> str | None:
+    """What the search is compared with, and its gain."""
+    found = study.baseline
+    if not found:
+        return None
+    value, of = found.get("value"), "the starting checkpoint"
+    if found["of"] == "defaults":
+        of = (
+            "trial 0, the defaults: there is no checkpoint to start from"
+            if not found["detail"]
+            else str(found["detail"])
+        )
+        value = study.defaults.value if study.defaults else None
+    if value is None:
+        return of
+    gain = won.value - value if study.metric.maximizes else value - won.value
+    return f"{_words.metric(value)} ({of}); gain {_words.metric(gain)}"
+
+
+def _evaluated(study: Study) -> str | None:
+    """What the evaluate action reported of the winner."""
+    numbers = {name: value for name, value in study.evaluation.items() if isinstance(value, float)}
+    return ", ".join(f"{name} {_words.metric(value)}" for name, value in numbers.items()) or None
 
 
 def _confirmed(study: Study) -> str | None:
@@ -93,6 +124,9 @@ def document(study: Study, won: Winner) -> dict[str, Any]:
         **won.as_dict(),
         "objectives": goals,
         "constraints": list(study.constraints),
+        "eval_action": study.eval_action,
+        "baseline": dict(study.baseline) or None,
+        "evaluation": dict(study.evaluation) or None,
         "confirmed": [item.as_dict() for item in study.confirmed],
         "measured": dict(study.trial(won.trial).measured),
         "pareto": [_member(study, item) for item in study.pareto],

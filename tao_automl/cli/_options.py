@@ -24,6 +24,9 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "direction",
         "constraint",
         "confirm",
+        "eval_action",
+        "baseline",
+        "final_evaluation",
         "algorithm",
         "pruner",
         "min_epochs",
@@ -74,11 +77,13 @@ def keys(names: Iterable[str]) -> Callable[[Decorated], Decorated]:
 
 def _option(key: Key) -> Callable[[Decorated], Decorated]:
     default = "" if key.default is None else f"  [default: {_shown(key)}]"
+    more: dict[str, Any] = {} if key.alone is None else {"is_flag": False, "flag_value": key.alone}
     return click.option(
         key.flag,
         key.name,
         metavar=key.metavar,
         multiple=key.many,
+        **more,
         help=f"{key.about}{default}  [env:{key.variable}]",
     )
 

@@ -19,6 +19,8 @@ RUNTIME = "runtime"
 TRIALS = "trials"  # the budget
 QUARANTINE = "quarantine"  # faulty GPUs that no trial gets any more, as `host/gpu`
 ABORTED = "aborted"  # why no other trial would run either, one sentence with what helps
+EVAL_ACTION = "eval_action"  # trials are scored by this action
+BASELINE = "baseline"  # what the search is compared with: of, value, file, detail
 ENDED = "ended"  # the rule that ended the search, one sentence; None or absent while it goes on
 STOP = "stop"  # what `tao-automl stop` asks of the driver: "drain", "now" or None
 
@@ -30,6 +32,8 @@ DETAIL = "detail"  # one sentence for people
 EXIT_CODE = "exit_code"
 BEST_EPOCH = "best_epoch"
 BEST_VALUE = "best_value"
+SCORING = "scoring"  # it is being scored by an action, or was: which attempt of that, from 1
+LOGGED = "logged_value"  # its best value in the training log, where an action's score is what counts
 MEASURED = "measured"  # values by name: the other objectives, and what constraints speak of
 BROKEN = "broken"  # the constraints that it does not keep, as texts
 CHECKPOINT = "checkpoint"  # path inside the study's folder
