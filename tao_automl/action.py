@@ -85,16 +85,12 @@ def run(plan: Plan, prepared: Prepared, sleep: Callable[[float], None] = time.sl
         plans.check_machine(plan)
         copies.check(plan)
         cluster = RayCluster(dataclasses.replace(plan.room(slots=1), nodes=1))
+    copy = copies.of_action(plan, prepared.paths)
     try:
-        with _unused(prepared):
-            cluster.prepare(prepared.job, None, lambda _node, _text: None)
-        _write(plan, prepared)
-        state = _follow(cluster, prepared.job, sleep)
+        with copy.at_end() if copy is not None else contextlib.nullcontext(), _unused(prepared):
+            return run_on(cluster, plan, prepared, sleep)
     finally:
         cluster.close()
-    copy = copies.of_action(plan, prepared.paths)
-    with copy.at_end() if copy is not None else contextlib.nullcontext():
-        return finish(plan, prepared, state)
 
 
 @contextlib.contextmanager
@@ -109,7 +105,18 @@ def _unused(prepared: Prepared) -> Iterator[None]:
         raise
 
 
-def _write(plan: Plan, prepared: Prepared) -> None:
+def run_on(cluster: Cluster, plan: Plan, prepared: Prepared, sleep: Callable[[float], None] = time.sleep) -> Done:
+    """The same on a cluster that is there, and that stays.
+
+    Raises:
+        JobError: it failed; the message has the telling line of its log.
+    """
+    cluster.prepare(prepared.job, None, lambda _node, _text: None)
+    write(plan, prepared)
+    return finish(plan, prepared, _follow(cluster, prepared.job, sleep))
+
+
+def write(plan: Plan, prepared: Prepared) -> None:
     """Everything that the job reads: its data, and its folder with the spec last."""
     for item in prepared.feed.used:
         if item.archive is not None:
@@ -146,9 +153,10 @@ def finish(plan: Plan, prepared: Prepared, state: JobStatus) -> Done:
         if kind == "file":
             outputs[key] = path
     run = _run(plan, prepared, progress, outputs)
+    metrics = {name: _number(value) for name, value in (progress.kpi or _scores(folder)).items()}
+    run = dataclasses.replace(run, metrics=metrics)
     runs.record(plan.paths, run)
     spent = state.ended_at_s - state.started_at_s if state.ended_at_s and state.started_at_s else None
-    metrics = {name: _number(value) for name, value in (progress.kpi or _scores(folder)).items()}
     return Done(prepared, metrics, run, spent)
 
 

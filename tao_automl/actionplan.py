@@ -81,10 +81,18 @@ def prepare(plan: Plan, asked: Asked) -> Prepared:
         PlatformError: an object store that it reads from cannot be asked.
     """
     action = _known(plan, asked.name)
+    return compose(plan, asked, _origin(plan, asked), plan.paths.next_action(action.name))
+
+
+def compose(plan: Plan, asked: Asked, origin: Origin, paths: AttemptPaths) -> Prepared:
+    """Model, spec and job of an action that starts from `origin` and lies in `paths`. Writes nothing.
+
+    Raises:
+        UsageError: as `prepare`.
+    """
+    action = _known(plan, asked.name)
     schema = plan.skill.schema(asked.name)
-    origin = _origin(plan, asked)
     parent = parents.choose(plan.skill, action, origin)
-    paths = plan.paths.next_action(action.name)
     given = launch.anchored(plan.skill, action, asked.given)
     set_values = launch.user_values(plan.skill, schema, given, action.task)
     lineage = parents.lineage(origin, parent)

@@ -75,6 +75,16 @@ def _integer(low: int) -> Callable[[Any], int]:
     return read
 
 
+def _number(value: Any) -> float:
+    try:
+        number = float(str(value).strip())
+    except ValueError:
+        number = math.nan
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ValueError("is not a number")
+    return number
+
+
 def _gpus(value: Any) -> int | float:
     """Whole devices, or a share of one: 0, 2, 0.5."""
     text = str(value).strip()
@@ -224,6 +234,7 @@ class Key:
     metavar: str = "TEXT"
     many: bool = False
     fixed: bool = True  # frozen with the study; `resume` may not change it
+    alone: str | None = None  # what the flag means without a value
     named: str = ""  # the variable's name, where it is not the key's
 
     @property
@@ -246,6 +257,8 @@ KEYS: Mapping[str, Key] = {
         Key("num_classes", _integer(1), "Classes of the model (default: highest category id + 1)", metavar="N"),
         Key("trials", _integer(1), "Trials in all", 10, metavar="N", fixed=False),
         Key("time", seconds, "Time in which trials may run, such as 8h", metavar="TIME", fixed=False),
+        Key("target", _number, "Value of the metric that is good enough: the search ends there", metavar="VALUE", fixed=False),
+        Key("plateau", _integer(1), "Trials in a row without a better one that end the search", metavar="N", fixed=False),
         Key("max_failures", _integer(1), "Failed trials in a row that end the study", 5, metavar="N", fixed=False),
         Key("parallel", _integer(1), "Trials at a time (default: by the machine)", metavar="N", fixed=False),
         Key("epochs", _integer(1), "Epochs of a trial (default: the model's)", metavar="N"),
@@ -253,8 +266,13 @@ KEYS: Mapping[str, Key] = {
         Key("nodes", _integer(1), "Nodes of a trial", 1, metavar="N", fixed=False),
         Key("trial_timeout", seconds, "Time that one trial may take, such as 6h", metavar="TIME", fixed=False),
         Key("hang_timeout", seconds, "A trial silent for so long hangs (default: 10 minutes, or 5 epochs if longer)", metavar="TIME", fixed=False),
-        Key("metric", _text, "Metric to tune (default: the model's)", metavar="NAME"),
+        Key("metric", _list, "Metric to tune (default: the model's); of several each as NAME:maximize or NAME:minimize", metavar="NAME", many=True),
         Key("direction", _one_of("maximize", "minimize"), "Which way is better (default: the metric's)", metavar="maximize|minimize"),
+        Key("constraint", _list, "What a measured value must keep to, such as train_time_s<=3600", metavar="NAME<=VALUE", many=True),
+        Key("confirm", _integer(1), "After the search, train the best N configs again with other seeds; their mean decides", metavar="N", fixed=False),
+        Key("eval_action", _text, "Score each trial by this action of its checkpoint instead of its training log", metavar="ACTION", alone="evaluate"),
+        Key("baseline", _one_of("on", "off"), "on: first evaluate the model that every training starts from", "off", metavar="on|off", alone="on"),
+        Key("final_evaluation", _one_of("on", "off"), "on: evaluate the winner's checkpoint at the end", "on", metavar="on|off", fixed=False),
         Key("algorithm", _text, "How to search: auto, bayesian, bfbo, random, asha, hyperband, hyperband_es, bohb, dehb, pbt, tpe, gp", "auto", metavar="NAME"),
         Key("pruner", _text, "How bad trials are stopped early: curves, asha, hyperband, median or none (default: the algorithm's)", metavar="NAME"),
         Key("min_epochs", _integer(1), "Epochs of the first rung, where trials are first compared (default: by the epochs)", metavar="N"),

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tao_automl import copies, jobs, pins, studyfile
+from tao_automl import copies, finale, jobs, pins, studyfile
 from tao_automl import plan as plans
 from tao_automl.config import Settings
 from tao_automl.errors import PlatformError, StudyError
@@ -65,7 +65,7 @@ def run(plan: Plan, listeners: Sequence[Listener] = (), now: Callable[[], dateti
             studyfile.freeze(plan.settings, plan.name, plan.paths.study_file, now())
             pins.write(plan.pinned.values(), plan.paths.pins)
             storage = studies.open_storage(plan.storage_url, create=True)
-            study = studies.create(storage, plan.name, plan.metric, plan.space, attributes=_attributes(plan))
+            study = studies.create(storage, plan.name, plan.goals.objectives, plan.space, attributes=_attributes(plan))
             return _drive(plan, study, cluster, _events(plan, listeners, now), "study_started")
 
 
@@ -90,8 +90,13 @@ def resume(
     _check_room(plan.settings)
     with StudyLock(plan.paths.lock, name):
         study = studies.load(studies.open_storage(plan.storage_url, create=False), name)
-        studies.require_same(study, plan.metric, plan.space)
-        fresh = {attributes.STOP: None, attributes.ABORTED: None, attributes.TRIALS: plan.trials}
+        studies.require_same(study, plan.goals.objectives, plan.space)
+        fresh = {
+            attributes.STOP: None,
+            attributes.ABORTED: None,
+            attributes.ENDED: None,
+            attributes.TRIALS: plan.trials,
+        }
         studies.set_study_attributes(study, fresh)
         _unpack(plan)
         with _cluster(plan) as cluster:
@@ -135,8 +140,10 @@ def _drive(plan: Plan, study: studies.Study, cluster: Cluster, events: EventLog,
     )
     tuner = Tuner(plan, study, cluster, events)
     try:
-        with _uploaded(plan, events), _interrupts(tuner):
-            return tuner.run()
+        with _uploaded(plan, events):
+            finale.baseline(plan, study, cluster, events)
+            with _interrupts(tuner):
+                return tuner.run(at_end=lambda: finale.evaluate(plan, cluster, events, lambda: tuner.is_stopping))
     except (OSError, StudyError) as error:
         if not _is_full(error):
             raise
@@ -210,7 +217,7 @@ def _refuse_existing(plan: Plan) -> None:
     storage = studies.open_storage(plan.storage_url, create=False)
     if plan.name not in studies.names(storage):
         return
-    studies.require_same(studies.load(storage, plan.name), plan.metric, plan.space)
+    studies.require_same(studies.load(storage, plan.name), plan.goals.objectives, plan.space)
     raise StudyError(
         f"study '{plan.name}' exists already",
         tip=f"tao-automl resume {plan.name} goes on with it; --name gives the new one another name",
@@ -252,6 +259,8 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         attributes.PRUNER: plan.pruner,
         attributes.SEED: settings["seed"],
         **plan.start.attributes,
+        **({attributes.EVAL_ACTION: settings["eval_action"]} if settings["eval_action"] else {}),
+        **({attributes.CONSTRAINTS: [item.text for item in plan.goals.constraints]} if plan.goals.constraints else {}),
     }
 
 

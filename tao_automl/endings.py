@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tao_automl import attempts, recovery, results
+from tao_automl import attempts, measures, recovery, results
 from tao_automl.execution.job import JobStatus
 from tao_automl.ledger import attempt_of
 from tao_automl.recovery import Action, Decision
@@ -29,11 +29,9 @@ class Endings:
         plan, paths, intent = self._plan, self._session.paths(trial), trial.user_attrs.get(attributes.INTENT)
         values, segment = attempts.points(plan, progress), self._session.segment(trial)
         if values and attempts.is_done(segment, state, progress):
-            # Optuna's tools compare the values of COMPLETE trials; one that ended at a rung is PRUNED at its epoch.
-            outcome = TrialState.COMPLETE if segment.end >= plan.epochs else TrialState.PRUNED
-            self._tell(trial, outcome, attempts.facts(plan, paths, state, values, segment))
+            self._trained(trial, state, progress, attempts.facts(plan, paths, state, values, segment))
         elif intent == PRUNED:
-            self._tell(trial, TrialState.PRUNED, attempts.facts(plan, paths, state, values, segment))
+            self.tell(trial, TrialState.PRUNED, attempts.facts(plan, paths, state, values, segment))
         elif intent == CANCELLED:
             self._again(trial, {})
         else:
@@ -43,7 +41,7 @@ class Endings:
         """Refresh `best/` and remove checkpoints that no longer count. Safe to repeat."""
         plan, names = self._plan, self._plan.skill.facts.checkpoints
         keep = plan.settings["keep_checkpoints"]
-        criteria = results.Criteria(plan.metric, names, keep, self._ledger.needed())
+        criteria = results.Criteria(plan.metric, names, keep, self._ledger.needed(), plan.goals.others)
         won = results.refresh(plan.paths, plan.name, self._ledger.trials(), criteria, told)
         if won is not None:
             self._session.events.emit("new_best", trial=won.trial, epoch=won.epoch, metric=won.metric, value=won.value)
@@ -52,6 +50,36 @@ class Endings:
         """The winner so far, as `study_finished` says it."""
         won = results.best(self._plan.paths, self._plan.name, self._ledger.trials(), self._plan.metric)
         return {} if won is None else {name: getattr(won, name) for name in ("trial", "epoch", "metric", "value")}
+
+    def _trained(self, trial: FrozenTrial, state: JobStatus, progress: Progress, found: dict[str, Any]) -> None:
+        """It ran to its end: that is a value, if all that is to be compared was measured.
+
+        Optuna's tools compare the values of COMPLETE trials; one that ended at a rung is PRUNED at its epoch.
+        """
+        whole = self._session.segment(trial).end >= self._plan.epochs
+        if self._plan.settings["eval_action"] and whole:
+            job_id = self._session.job_id(trial)
+            self._ledger.store(trial.number, {**found, attributes.SCORING: 1})
+            self._session.cluster.release(job_id)
+            return
+        training = measures.kpi(progress, found[attributes.BEST_EPOCH])
+        measured = measures.of(self._plan, found, training)
+        values = {name: value for name, value in measured.items() if value is not None}
+        if missing := [name for name in measured if name not in values]:
+            self._conclude(trial, state, progress, measures.lacking(missing, training))
+            return
+        self.complete(trial, found, values, TrialState.COMPLETE if whole else TrialState.PRUNED)
+
+    def complete(
+        self,
+        trial: FrozenTrial,
+        found: Mapping[str, Any],
+        measured: Mapping[str, float],
+        outcome: TrialState = TrialState.COMPLETE,
+    ) -> None:
+        """Tell a trial of which everything is known. `measured`: values of the other objectives and of constraints."""
+        self._ledger.constrain(trial.number, measures.violations(self._plan, measured))
+        self.tell(trial, outcome, {**found, **measures.facts(self._plan, measured)})
 
     def _fail(self, trial: FrozenTrial, state: JobStatus, progress: Progress, intent: str | None) -> None:
         """Why it failed, and what follows from that."""
@@ -62,6 +90,11 @@ class Endings:
             found = attempts.diagnose(paths, state, progress, intent == SILENT)
         if intent == OVERDUE:
             found = failure.diagnosis(FailureReason.TIMEOUT, f"it ran longer than {plan.settings['trial_timeout']:g} s")
+        self._conclude(trial, state, progress, found)
+
+    def _conclude(self, trial: FrozenTrial, state: JobStatus, progress: Progress, found: Diagnosis) -> None:
+        """What follows from a cause: another attempt, or a trial that is told without a value."""
+        plan, paths, segment = self._plan, self._session.paths(trial), self._session.segment(trial)
         decision = recovery.decide(found, attempts.history(plan, trial, self._ledger.trials()))
         self._shun(trial, state, found, decision)
         if decision.again:
@@ -73,7 +106,7 @@ class Endings:
         facts |= {attributes.REASON: found.reason.value, attributes.DETAIL: found.line, attributes.FIX: found.fix}
         if decision.action is Action.ABORT:
             self._session.abort(decision.detail)
-        self._tell(trial, TrialState.PRUNED if infeasible else TrialState.FAIL, facts, infeasible=infeasible)
+        self.tell(trial, TrialState.PRUNED if infeasible else TrialState.FAIL, facts, infeasible=infeasible)
 
     def _shun(self, trial: FrozenTrial, state: JobStatus, found: Diagnosis, decision: Decision) -> None:
         """A faulty GPU is used no more in this study; what else is to be avoided, only this trial avoids."""
@@ -107,15 +140,19 @@ class Endings:
             self._session.next_attempt(trial, stored)
         self._session.cluster.release(self._session.job_id(trial))
 
-    def _tell(
+    def tell(
         self, trial: FrozenTrial, outcome: TrialState, found: Mapping[str, Any], *, infeasible: bool = False
     ) -> None:
-        """The commit point of a trial."""
+        """The commit point of a trial. Where an action's score is what counts, a value of the log is none."""
+        if self._plan.settings["eval_action"] and attributes.LOGGED not in found:
+            found = {
+                attributes.LOGGED if name == attributes.BEST_VALUE else name: value for name, value in found.items()
+            }
         self._ledger.store(trial.number, found)
         if infeasible:
             self._ledger.tell_infeasible(trial.number)
         else:
-            value = found.get(attributes.BEST_VALUE) if outcome is TrialState.COMPLETE else None
+            value = measures.told(self._plan, found) if outcome is TrialState.COMPLETE else None
             self._ledger.tell(trial.number, outcome, value)
         self._session.cluster.release(self._session.job_id(trial))
         self._session.watched.pop(trial.number, None)

@@ -54,9 +54,17 @@ def job_id(name: str, number: int, attempt: int) -> str:
     return f"{name}-{number:04d}-{attempt}"
 
 
+def score_id(name: str, number: int, attempt: int, scoring: int) -> str:
+    """Of the action that scores an attempt: `<study>-<trial>-<attempt>-score-<n>`."""
+    return f"{job_id(name, number, attempt)}-score-{scoring}"
+
+
 def is_trial_job(identity: str, name: str) -> bool:
-    """True for what `job_id` makes for a study: not for its actions, nor for the further nodes of a trial."""
-    return identity.startswith(f"{name}-") and re.fullmatch(r"\d{4,}-\d+", identity[len(name) + 1 :]) is not None
+    """True for what `job_id` and `score_id` make for a study: not for its actions, nor for a trial's further nodes."""
+    return (
+        identity.startswith(f"{name}-")
+        and re.fullmatch(r"\d{4,}-\d+(-score-\d+)?", identity[len(name) + 1 :]) is not None
+    )
 
 
 def trial_job(plan: Plan, number: int, attempt: int, segment: Segment | None = None) -> JobSpec:

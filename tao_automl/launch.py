@@ -371,13 +371,14 @@ def is_below(path: str, source: str) -> bool:
     return path == source or path.startswith((source + ".", source + "["))
 
 
-def metric_of(skill: Skill, settings: Settings) -> Metric:
-    """The study's metric with its direction: the user's word, an alias of it, or the model's own.
+def metrics_of(skill: Skill, settings: Settings) -> tuple[Metric, ...]:
+    """The study's objectives with their directions: the user's words, aliases of them, or the model's own metric.
 
     Raises:
         UsageError: the model reports no such metric, or nothing says what it reports or which way is better.
     """
-    return objective.choose(skill.facts, settings["metric"], settings["direction"], skill.folder / FACTS)
+    asked = objective.Words(settings["metric"], settings["direction"], settings["eval_action"] is not None)
+    return objective.choose_all(skill.facts, asked, skill.folder / FACTS)
 
 
 def check_metric(skill: Skill, metric: Metric, launched: Mapping[str, Any]) -> None:

@@ -81,6 +81,10 @@ class AttemptPaths:
         """TAO appends the action's name to `results_dir`."""
         return self.folder / action / "status.json"
 
+    def scoring(self, number: int) -> AttemptPaths:
+        """The action that scores this attempt of a trial."""
+        return AttemptPaths(self.folder / f"score-{number}")
+
     def checkpoints(self, folder: str) -> Path:
         return self.folder / folder
 
@@ -106,6 +110,11 @@ class StudyPaths:
     @property
     def pins(self) -> Path:
         return self.folder / "pins.json"
+
+    @property
+    def baseline(self) -> AttemptPaths:
+        """The evaluation of what every training starts from."""
+        return AttemptPaths(self.folder / "baseline")
 
     @property
     def best(self) -> Path:

@@ -5,25 +5,29 @@ A read costs as much as the rest of a tick, and nobody but the driver writes tri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from tao_automl.search import attributes, stopping
+from tao_automl.search import attributes, confirm, stopping
 from tao_automl.search import study as studies
 from tao_automl.search.algorithms import Schedule
 from tao_automl.search.proposal import Proposal, is_proposed
 from tao_automl.search.space import SearchSpace
 from tao_automl.search.study import FrozenTrial, Study, TrialState
 
+Propose = Callable[[Sequence[FrozenTrial]], Proposal | None]
+
 
 class Ledger:
     """Trials of one study, for its one driver."""
 
-    def __init__(self, study: Study, space: SearchSpace, schedule: Schedule) -> None:
+    def __init__(self, study: Study, space: SearchSpace, schedule: Schedule, propose: Propose) -> None:
+        """`propose` says what the next trial is to be, by the stored ones."""
         self._study = study
         self._space = space
         self._schedule = schedule
+        self._propose = propose
         self._next: tuple[Proposal | None] | None = None  # what would be proposed, if that was asked since
         self._known: list[FrozenTrial] | None = None  # what was read last; None once something was written
         self._running: list[FrozenTrial] = []  # of them
@@ -35,7 +39,7 @@ class Ledger:
             self._known, self._next = studies.trials(self._study), None
             self._running = [trial for trial in self._known if trial.state == TrialState.RUNNING]
             if sum(trial.state.is_finished() for trial in self._known) != self._past.finished:
-                self._past = stopping.past(self._known)
+                self._past = stopping.past(self._known, maximize=studies.maximizes(self._study))
         return self._known
 
     def running(self) -> list[FrozenTrial]:
@@ -49,6 +53,16 @@ class Ledger:
     def spent(self, now: datetime) -> stopping.Spent:
         return stopping.spent(self.running(), now, self._past)
 
+    def best(self) -> stopping.Best | None:
+        """The best value of the search so far."""
+        self.trials()
+        return self._past.best
+
+    @property
+    def space(self) -> SearchSpace:
+        """With the ranges that the study has widened."""
+        return studies.current(self._study, self._space)
+
     def proposal(self) -> Proposal | None:
         """What the next trial is to be; None while others must end first, or if there is none.
 
@@ -57,12 +71,7 @@ class Ledger:
         trials = self.trials()
         if self._next is None:
             waiting = [trial for trial in trials if trial.state == TrialState.WAITING and is_proposed(trial)]
-            found = (
-                Proposal.of(waiting[0])
-                if waiting
-                else self._schedule.propose(trials, studies.current(self._study, self._space))
-            )
-            self._next = (found,)
+            self._next = (Proposal.of(waiting[0]) if waiting else self._propose(trials),)
         return self._next[0]
 
     def needed(self) -> frozenset[int] | None:
@@ -109,9 +118,13 @@ class Ledger:
         return new
 
     def should_prune(self, number: int) -> bool:
-        return studies.should_prune(self._study, number)
+        """Whether a trial of the search is to be given up; a repeat is trained to its end."""
+        return not confirm.is_repeat(self.trial(number)) and studies.should_prune(self._study, number)
 
-    def tell(self, number: int, outcome: TrialState, value: float | None) -> None:
+    def constrain(self, number: int, violations: Mapping[str, float]) -> None:
+        studies.constrain(self._study, number, violations)
+
+    def tell(self, number: int, outcome: TrialState, value: float | Sequence[float] | None) -> None:
         studies.tell(self._study, number, outcome, value)
         self._known = None
 
@@ -124,6 +137,10 @@ class Ledger:
         """What `tao-automl stop` has left for the driver."""
         found: str | None = self._study.user_attrs.get(attributes.STOP)
         return found
+
+    def end(self, reason: str) -> None:
+        """The search is over: what readers are told of why."""
+        studies.set_study_attributes(self._study, {attributes.ENDED: reason})
 
     def abort(self, reason: str) -> None:
         studies.set_study_attributes(self._study, {attributes.ABORTED: reason})

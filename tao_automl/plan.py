@@ -13,13 +13,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tao_automl import capacity, fidelity, firstpoints, launch, mounts, profile, studydata
+from tao_automl import capacity, fidelity, firstpoints, goals, launch, mounts, profile, studydata
 from tao_automl.capacity import Need
 from tao_automl.config import Settings
 from tao_automl.errors import SkillError, UsageError
 from tao_automl.execution import runtimes
 from tao_automl.execution.cluster import Room
 from tao_automl.execution.job import Mount, Staged
+from tao_automl.goals import Goals
 from tao_automl.launch import Launch
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths, skills_dir
 from tao_automl.profile import Profile
@@ -48,7 +49,7 @@ class Plan:
     skill: Skill
     data: Data
     launch: Launch
-    metric: Metric
+    goals: Goals
     space: SearchSpace
     epochs: int
     schedule: Schedule
@@ -62,6 +63,11 @@ class Plan:
     @property
     def studies(self) -> StudiesPaths:
         return StudiesPaths(self.settings["studies_dir"])
+
+    @property
+    def metric(self) -> Metric:
+        """What the winner is chosen by."""
+        return self.goals.metric
 
     @property
     def paths(self) -> StudyPaths:
@@ -244,11 +250,11 @@ def check_machine(plan: Plan) -> None:
 def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: datetime) -> Plan:
     more = studydata.by_key(settings, chosen)
     launched = launch.training(chosen, settings, data, more=more)
-    metric = launch.metric_of(chosen, settings)
-    launch.check_metric(chosen, metric, launched.spec)
+    goal = goals.of(chosen, settings, launched.spec)
+    settings = goals.adapted(settings, goal)
     epochs = launch.epochs(chosen, launched.spec)
     searched = space(chosen, launched, settings, epochs, data.with_more(more).samples)
-    schedule = fidelity.schedule(chosen, launched, settings, searched, metric)
+    schedule = fidelity.schedule(chosen, launched, settings, searched, goal.metric)
     schedule.check()
     return Plan(
         settings=settings,
@@ -256,7 +262,7 @@ def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: date
         skill=chosen,
         data=data,
         launch=launched,
-        metric=metric,
+        goals=goal,
         space=searched,
         epochs=epochs,
         schedule=schedule,

@@ -7,18 +7,21 @@ are left.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tao_automl import lock, results
+from tao_automl import lock, results, runs
 from tao_automl.errors import UsageError, near
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths
 from tao_automl.results import Winner
-from tao_automl.search import attributes
+from tao_automl.search import attributes, confirm, importance, optimism, proposal
 from tao_automl.search import study as storage
+from tao_automl.search.confirm import Confirmed
+from tao_automl.search.importance import Importances
+from tao_automl.search.optimism import Estimate
 from tao_automl.search.study import BaseStorage, FrozenTrial
 from tao_automl.tao.metric import Direction, Metric
 
@@ -53,13 +56,16 @@ class Trial:
     """One trial. `state` is Optuna's; `epoch` is that of `value`, counted from 0; `epochs_done` is a count.
 
     `value` is the best one reported so far, also of a failed trial, which wins nothing. `ran` is what ran instead
-    of what was proposed, by path; `retries` are the earlier attempts, by reason.
+    of what was proposed, by path; `retries` are the earlier attempts, by reason. `measured` are its other objectives
+    and what constraints speak of, `broken` the constraints that it does not keep.
     """
 
     study: str
     number: int
     state: str
     attempt: int
+    kind: str
+    parent: int | None
     intent: str | None
     parked: bool
     epochs_done: int
@@ -69,6 +75,8 @@ class Trial:
     epoch: int | None
     params: Mapping[str, Any]
     ran: Mapping[str, Any]
+    measured: Mapping[str, float]
+    broken: tuple[str, ...]
     points: Mapping[int, float]
     started_at: datetime | None
     ended_at: datetime | None
@@ -94,6 +102,8 @@ class Trial:
             "trial": self.number,
             "state": self.state,
             "attempt": self.attempt,
+            "kind": self.kind,
+            "parent": self.parent,
             "intent": self.intent,
             "stopped": self.parked,
             "epochs_done": self.epochs_done,
@@ -101,6 +111,8 @@ class Trial:
             "metric": self.metric,
             "value": self.value,
             "epoch": self.epoch,
+            "measured": dict(self.measured),
+            "broken": list(self.broken),
             "points": {str(epoch): value for epoch, value in sorted(self.points.items())},
             "params": dict(self.params),
             "ran": dict(self.ran),
@@ -124,8 +136,11 @@ class Trial:
 class Study:
     """One study with its trials. `state` is running, stopped or finished; `driver` says who runs it.
 
-    `aborted` is the reason why no trial of it can run, `quarantine` the GPUs it no longer uses, as host/gpu.
-    `widened` are the ends of ranges that it has moved.
+    `aborted` is the reason why no trial of it can run, `ended` the rule that ended its search, `quarantine` the
+    GPUs it no longer uses, as host/gpu, `widened` the ends of ranges that it has moved. `metric` is the first of the
+    `objectives`; `pareto` is empty if it is the only one. `confirmed` are the configs that were trained again,
+    `evaluation` has what the evaluate action reported of the winner's checkpoint, `baseline` what the search is
+    compared with.
     """
 
     name: str
@@ -133,14 +148,22 @@ class Study:
     state: str
     driver: str | None
     metric: Metric
+    objectives: tuple[Metric, ...]
+    constraints: tuple[str, ...]
     budget_trials: int | None
     epochs: int | None
     runtime: str | None
     aborted: str | None
+    ended: str | None
     quarantine: tuple[str, ...]
     widened: tuple[Mapping[str, Any], ...]
     trials: tuple[Trial, ...]
     winner: Winner | None
+    evaluation: Mapping[str, Any]
+    baseline: Mapping[str, Any]
+    eval_action: str | None
+    confirmed: tuple[Confirmed, ...]
+    pareto: tuple[Winner, ...]
     paths: StudyPaths
 
     @property
@@ -183,15 +206,23 @@ class Study:
             "driver": self.driver,
             "metric": self.metric.name,
             "direction": self.metric.direction.value,
+            "objectives": [{"metric": item.name, "direction": item.direction.value} for item in self.objectives],
+            "constraints": list(self.constraints),
             "budget_trials": self.budget_trials,
             "counts": dict(self.counts),
             "epochs": self.epochs,
             "runtime": self.runtime,
             "aborted": self.aborted,
             "widened": [dict(entry) for entry in self.widened],
+            "ended": self.ended,
             "quarantine": list(self.quarantine),
             "best": self.winner.value if self.winner else None,
             "best_trial": self.winner.trial if self.winner else None,
+            "eval_action": self.eval_action,
+            "baseline": dict(self.baseline) or None,
+            "evaluation": dict(self.evaluation) or None,
+            "confirmed": [item.as_dict() for item in self.confirmed],
+            "pareto": [won.trial for won in self.pareto],
             "started": _iso(self.started_at),
             "folder": str(self.paths.folder),
         }
@@ -221,6 +252,27 @@ def study(where: Where, name: str | None, now: datetime) -> Study:
     return _study(where, opened, name or _only(storage.names(opened), where), now)
 
 
+def estimate(where: Where, name: str) -> Estimate | None:
+    """What the best config is worth when it is trained again; None where that cannot be said.
+
+    Raises:
+        StudyError, UsageError: as `study`.
+    """
+    loaded = storage.load(where.open(), name)
+    return optimism.estimate(storage.trials(loaded), maximize=storage.maximizes(loaded))
+
+
+def importances(where: Where, name: str, method: str = "ped-anova") -> Importances:
+    """Which of the searched parameters mattered for the study's metric.
+
+    Raises:
+        StudyError, UsageError: as `study`; no such method.
+        PlatformError: the method needs a package that is not installed.
+    """
+    loaded = storage.load(where.open(), name)
+    return importance.of(storage.trials(loaded), maximize=storage.maximizes(loaded), method=method)
+
+
 def name_of(where: Where, name: str | None) -> str:
     """The name of a study that exists.
 
@@ -242,32 +294,55 @@ def _only(names: tuple[str, ...], where: Where) -> str:
     raise UsageError(f"which study? There are {len(names)}", tip=near("", names) or "tao-automl status lists them")
 
 
+def _evaluation(paths: StudyPaths, won: FrozenTrial) -> Mapping[str, Any]:
+    """What the evaluate action reported of a winner's checkpoint."""
+    found = runs.evaluation(paths, won.number, won.user_attrs[attributes.BEST_EPOCH])
+    return found.metrics if found else {}
+
+
+def _confirmed(trials: Sequence[FrozenTrial], ranked: Sequence[FrozenTrial]) -> tuple[Confirmed, ...]:
+    """Configs that were trained again, the winner's first."""
+    found = confirm.confirmed(trials)
+    return tuple(found[trial.number] for trial in ranked if trial.number in found)
+
+
 def _study(where: Where, opened: BaseStorage, name: str, now: datetime) -> Study:
     loaded = storage.load(opened, name)
     stored = loaded.user_attrs
-    metric = Metric(str(stored.get(attributes.METRIC)), Direction(loaded.direction.name.lower()))
+    goals = tuple(Metric(item["metric"], Direction(item["direction"])) for item in storage.objectives(loaded))
+    metric = goals[0]
     paths = where.layout.study(name)
     frozen = [trial for trial in storage.trials(loaded) if trial.state.name != "WAITING"]
     ranked = results.ranking(frozen, metric)
+    unbeaten = results.pareto(frozen, goals) if len(goals) > 1 else []
     driver = lock.holder(paths.lock)
     budget = stored.get(attributes.TRIALS)
     epochs = stored.get(attributes.EPOCHS)
     finished = sum(trial.state.is_finished() for trial in frozen)
-    done = finished == len(frozen) and (budget is None or finished >= budget)
+    ended = stored.get(attributes.ENDED)
+    done = finished == len(frozen) and (budget is None or finished >= budget or ended is not None)
     return Study(
         name=name,
         model=stored.get(attributes.MODEL),
         state="running" if driver else "finished" if done else "stopped",
         driver=driver,
         metric=metric,
+        objectives=goals,
+        constraints=tuple(stored.get(attributes.CONSTRAINTS) or ()),
         budget_trials=budget,
         epochs=epochs,
         runtime=stored.get(attributes.RUNTIME),
         aborted=stored.get(attributes.ABORTED),
+        ended=ended,
         quarantine=tuple(stored.get(attributes.QUARANTINE) or ()),
         widened=tuple(stored.get(attributes.WIDENED) or ()),
         trials=tuple(_trial(trial, _Of(name, epochs, metric, paths), now) for trial in frozen),
         winner=results.winner(ranked[0], name, paths, metric) if ranked else None,
+        evaluation=_evaluation(paths, ranked[0]) if ranked else {},
+        baseline=stored.get(attributes.BASELINE) or {},
+        eval_action=stored.get(attributes.EVAL_ACTION),
+        confirmed=_confirmed(frozen, ranked),
+        pareto=tuple(results.winner(trial, name, paths, metric) for trial in unbeaten),
         paths=paths,
     )
 
@@ -287,6 +362,8 @@ def _trial(frozen: FrozenTrial, of: _Of, now: datetime) -> Trial:
     attempt = int(known.get(attributes.ATTEMPT, 1))
     points = {int(epoch): value for epoch, value in frozen.intermediate_values.items()}
     best = of.metric.best(points)
+    if attributes.LOGGED in known and attributes.BEST_VALUE in known:  # an action's score is what counts
+        best = known[attributes.BEST_EPOCH], known[attributes.BEST_VALUE]
     complete = frozen.state.name == "COMPLETE"
     checkpoint = known.get(attributes.CHECKPOINT)
     file = of.paths.folder / checkpoint if checkpoint else None
@@ -295,6 +372,8 @@ def _trial(frozen: FrozenTrial, of: _Of, now: datetime) -> Trial:
         number=frozen.number,
         state=frozen.state.name,
         attempt=attempt,
+        kind=known.get(attributes.KIND) or proposal.CONFIG,
+        parent=known.get(attributes.PARENT),
         intent=known.get(attributes.INTENT),
         parked=known.get(attributes.PARKED_S) is not None,
         epochs_done=of.epochs if complete and of.epochs else max(points, default=-1) + 1,
@@ -304,6 +383,8 @@ def _trial(frozen: FrozenTrial, of: _Of, now: datetime) -> Trial:
         epoch=best[0] if best else None,
         params=known.get(attributes.VALUES, {}),
         ran=known.get(attributes.CHANGED) or {},
+        measured=known.get(attributes.MEASURED) or {},
+        broken=tuple(known.get(attributes.BROKEN) or ()),
         points=points,
         started_at=frozen.datetime_start,
         ended_at=frozen.datetime_complete,

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tao_automl.layout import AttemptPaths, StudyPaths
-from tao_automl.search import attributes
+from tao_automl.search import attributes, confirm
+from tao_automl.search.pareto import front
 from tao_automl.search.study import FrozenTrial, TrialState
 from tao_automl.tao import checkpoint, status
 from tao_automl.tao.facts import CheckpointNames
@@ -56,27 +57,58 @@ class Winner:
 class Criteria:
     """What decides which checkpoints stay: of how many trials (or "all"), by which metric, in which files.
 
-    `needed`: trials from whose last checkpoint another goes on, or may. None: no trial ever does.
+    `needed`: trials from whose last checkpoint another goes on, or may. None: no trial ever does. Of several
+    objectives, those of the whole Pareto set stay too.
     """
 
     metric: Metric
     names: CheckpointNames
     keep: int | str
     needed: frozenset[int] | None = None
+    others: tuple[Metric, ...] = ()
 
 
 def ranking(trials: Iterable[FrozenTrial], metric: Metric) -> list[FrozenTrial]:
-    """Finished trials that have a value, the best first; of equal ones the earlier."""
+    """Finished trials that have a value and break no constraint, the best first; of equal ones the earlier.
+
+    Configs that were confirmed come before all others, in the order of their means.
+    """
+    trials = list(trials)
+    confirmed = confirm.confirmed(trials)
     usable = [
         trial
         for trial in trials
         if trial.state.is_finished()
         and trial.state != TrialState.FAIL
         and not trial.user_attrs.get(attributes.INFEASIBLE)
+        and not trial.user_attrs.get(attributes.BROKEN)
         and trial.user_attrs.get(attributes.BEST_VALUE) is not None
     ]
     sign = -1.0 if metric.maximizes else 1.0
-    return sorted(usable, key=lambda trial: (sign * trial.user_attrs[attributes.BEST_VALUE], trial.number))
+
+    def place(trial: FrozenTrial) -> tuple[bool, float, float, int]:
+        group = confirmed.get(trial.user_attrs[attributes.PARENT] if confirm.is_repeat(trial) else trial.number)
+        mean = sign * group.mean if group else 0.0
+        return group is None, mean, sign * trial.user_attrs[attributes.BEST_VALUE], trial.number
+
+    return sorted((trial for trial in usable if confirmed or not confirm.is_repeat(trial)), key=place)
+
+
+def pareto(trials: Iterable[FrozenTrial], objectives: Sequence[Metric]) -> list[FrozenTrial]:
+    """Of several objectives the trials that no other one beats in all of them, the best in the first one first."""
+    ranked = [
+        trial
+        for trial in ranking(trials, objectives[0])
+        if trial.state == TrialState.COMPLETE and not confirm.is_repeat(trial)
+    ]
+    points = [values_of(trial, objectives) for trial in ranked]
+    return [ranked[place] for place in front(points, [metric.maximizes for metric in objectives])]
+
+
+def values_of(trial: FrozenTrial, objectives: Sequence[Metric]) -> list[float]:
+    """What a ranked trial has reached in each objective."""
+    measured = trial.user_attrs.get(attributes.MEASURED) or {}
+    return [trial.user_attrs[attributes.BEST_VALUE], *(measured[metric.name] for metric in objectives[1:])]
 
 
 def winner(trial: FrozenTrial, study: str, paths: StudyPaths, metric: Metric) -> Winner:
@@ -150,15 +182,15 @@ def retain(paths: StudyPaths, trials: Sequence[FrozenTrial], criteria: Criteria,
     go on from others. From those that are needed for that, the last checkpoint stays too, and the best.
     """
     top, ranked = int(criteria.keep), ranking(trials, criteria.metric)
-    stored = [trial.user_attrs.get(attributes.CHECKPOINT) for trial in ranked[:top]]
+    best_ones = ranked[:top]
+    if criteria.others:
+        best_ones += pareto(trials, (criteria.metric, *criteria.others))
+    stored = [trial.user_attrs.get(attributes.CHECKPOINT) for trial in best_ones]
     for number in criteria.needed or ():
         stored += [trials[number].user_attrs.get(name) for name in (attributes.CHECKPOINT, attributes.END)]
     kept = {paths.folder / path for path in stored if path}
-    looked = (
-        trials
-        if told is None or criteria.needed is not None
-        else [trial for trial in trials if trial.number == told] + ranked[: top + 1]
-    )
+    few = told is not None and criteria.needed is None and not criteria.others
+    looked = [trial for trial in trials if trial.number == told] + ranked[: top + 1] if few else trials
     for trial in looked:
         if not trial.state.is_finished():
             continue

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tao_automl.errors import UsageError, near
 from tao_automl.layout import AttemptPaths, StudyPaths
+
+EVALUATE = "evaluate"
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class Run:
     """One finished action. `outputs` are the files it was asked to make, by their keys in its spec.
 
     `model` is the model file that it left without being asked for a name: the best checkpoint of a training.
-    `after` is the run that it started from, None if it started from a trial's checkpoint.
+    `after` is the run that it started from, None if it started from a trial's checkpoint. `metrics` are what it
+    reported.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Run:
     outputs: Mapping[str, Path]
     model: Path | None
     paths: AttemptPaths
+    metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
 def record(study: StudyPaths, run: Run) -> None:
@@ -44,6 +49,7 @@ def record(study: StudyPaths, run: Run) -> None:
         "after": run.after,
         "outputs": {key: _stored(study, path) for key, path in run.outputs.items()},
         "model": _stored(study, run.model) if run.model else None,
+        "metrics": dict(run.metrics),
     }
     fresh = run.paths.result.with_suffix(".new")
     fresh.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
@@ -64,6 +70,7 @@ def read(study: StudyPaths, name: str) -> Run | None:
             outputs={key: study.folder / text for key, text in document["outputs"].items()},
             model=study.folder / document["model"] if document["model"] else None,
             paths=paths,
+            metrics=document.get("metrics") or {},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -73,6 +80,12 @@ def finished(study: StudyPaths) -> tuple[Run, ...]:
     """Every finished run, the newest last."""
     found = [run for folder in study.action_folders() if (run := read(study, folder.name)) is not None]
     return tuple(sorted(found, key=_age))
+
+
+def evaluation(study: StudyPaths, trial: int, epoch: int) -> Run | None:
+    """The newest evaluation of a trial's checkpoint."""
+    of_it = [run for run in finished(study) if (run.action, run.trial, run.epoch) == (EVALUATE, trial, epoch)]
+    return next((run for run in reversed(of_it) if run.after is None), None)
 
 
 def find(study: StudyPaths, text: str, trial: int | None) -> Run:

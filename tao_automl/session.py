@@ -60,7 +60,12 @@ class Session:
         self.cancel(reason)
 
     def job_id(self, trial: FrozenTrial) -> str:
-        return jobs.job_id(self.plan.name, trial.number, attempt_of(trial))
+        """Of its training; once that is over, of the action that scores it."""
+        name, attempt = self.plan.name, attempt_of(trial)
+        scoring = trial.user_attrs.get(attributes.SCORING)
+        if scoring:
+            return jobs.score_id(name, trial.number, attempt, scoring)
+        return jobs.job_id(name, trial.number, attempt)
 
     def paths(self, trial: FrozenTrial) -> AttemptPaths:
         return self.plan.paths.attempt(trial.number, attempt_of(trial))

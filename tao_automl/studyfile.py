@@ -94,6 +94,8 @@ def shown_value(name: str, value: Any) -> Any:
     """A setting as it may be stored and shown: plain YAML types, and no password."""
     if isinstance(value, Path):
         return str(value)
+    if name == "metric" and len(value) == 1:
+        return value[0]
     if isinstance(value, list):
         return [shown_value(name, item) for item in value]
     return without_password(value) if name == "storage" and value else value

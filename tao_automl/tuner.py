@@ -16,12 +16,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tao_automl import attempts, jobs, results
+from tao_automl import agenda, attempts, jobs, results
 from tao_automl.attempts import Watched
 from tao_automl.endings import Endings
 from tao_automl.errors import PlatformError
@@ -30,9 +30,9 @@ from tao_automl.execution.cluster import Cluster, whole
 from tao_automl.execution.job import JobStatus, Phase
 from tao_automl.ledger import Ledger, attempt_of, is_parked
 from tao_automl.plan import Plan
+from tao_automl.scoring import Scoring
 from tao_automl.search import attributes, stopping
-from tao_automl.search.proposal import Start
-from tao_automl.search.stopping import Budget
+from tao_automl.search.proposal import Proposal, Start
 from tao_automl.search.study import FrozenTrial, Study
 from tao_automl.segments import Segment
 from tao_automl.session import CANCELLED, OVERDUE, PRUNED, SILENT, Session
@@ -68,16 +68,15 @@ class Tuner:
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
         self._plan, self._cluster, self._events = plan, cluster, events
-        self._ledger = Ledger(study, plan.space, plan.schedule)
+        self._ledger = Ledger(study, plan.space, plan.schedule, self._propose)
         self._session = Session(plan, self._ledger, cluster, events, now)
         self._endings = Endings(self._session)
+        self._scoring = Scoring(self._session, self._endings)
         self._reconciled_s = 0.0
         self._asked_at_s = 0.0
 
-    @property
-    def budget(self) -> Budget:
-        settings = self._plan.settings
-        return Budget(self._plan.trials, settings["time"], settings["max_failures"])
+    def _propose(self, trials: Sequence[FrozenTrial]) -> Proposal | None:
+        return agenda.propose(self._plan, trials, self._ledger.space, self._ledger.best())
 
     def drain(self, reason: str) -> None:
         """Start no more trials; the active ones finish."""
@@ -87,8 +86,13 @@ class Tuner:
         """Start no more trials and stop the active ones; `resume` starts them again."""
         self._session.cancel(reason)
 
-    def run(self, sleep: Callable[[float], None] = time.sleep) -> Outcome:
-        """Tick until the budget is spent and no trial is active."""
+    @property
+    def is_stopping(self) -> bool:
+        """Somebody wants it to end."""
+        return bool(self._session.draining)
+
+    def run(self, sleep: Callable[[float], None] = time.sleep, at_end: Callable[[], None] = lambda: None) -> Outcome:
+        """Tick until the budget is spent and no trial is active; `at_end` comes when the search is over for good."""
         self.adopt()
         while True:
             active = self.tick()
@@ -101,6 +105,9 @@ class Tuner:
         why = self._session.aborted or (why if interrupted else spent or why)
         with contextlib.suppress(PlatformError):  # what an engine that was away has kept
             self._reconcile()
+        if not interrupted and not self._session.aborted:
+            self._ledger.end(why)
+            at_end()
         self._events.emit("study_finished", reason=why, **self._endings.best_fields())
         return Outcome(why, interrupted, bool(self._session.aborted))
 
@@ -113,7 +120,9 @@ class Tuner:
             PlatformError: a node cannot say what runs there, so nothing may be started.
         """
         for trial in self._ledger.running():
-            if is_parked(trial):
+            if is_parked(trial) and trial.user_attrs.get(attributes.SCORING):
+                self._scoring.resume(trial)
+            elif is_parked(trial):
                 self._session.next_attempt(trial)
             self._session.watch(trial.number, history=True)
         self._reconcile()
@@ -152,14 +161,13 @@ class Tuner:
 
     def _limit(self) -> str | None:
         """Why no further trial may start, whatever the schedule would propose."""
-        budget = dataclasses.replace(self.budget, trials=None)
-        return stopping.exhausted(budget, self._ledger.spent(self._session.now()))
+        return stopping.exhausted(agenda.limits(self._plan), self._ledger.spent(self._session.now()))
 
     def _over(self) -> str | None:
         """Why no trial is started now: for good, if none is active."""
         limit = self._limit()
         if limit is None and self._ledger.proposal() is None:
-            return stopping.used_up(self._plan.trials)
+            return agenda.over(self._plan, self._ledger.best())
         return limit
 
     def _read_request(self) -> None:
@@ -225,6 +233,9 @@ class Tuner:
 
     def _settle(self, trial: FrozenTrial, state: JobStatus) -> None:
         """Bring one running trial up to date with its job."""
+        if trial.user_attrs.get(attributes.SCORING):
+            self._scoring.settle(trial, state)
+            return
         if state.phase is Phase.UNKNOWN:
             self._resubmit(trial)
             return

@@ -242,10 +242,10 @@ def test_nodes_count_as_gpus_do_when_a_batch_is_too_large(tmp_path):
 
 def test_a_metric_is_known_by_its_alias_too(tmp_path):
     known = skill.load(SKILL)
-    assert launch.metric_of(known, settings(tmp_path)).name == "val_mAP50"
-    assert launch.metric_of(known, settings(tmp_path, metric="mAP50")).name == "val_mAP50"
+    assert launch.metrics_of(known, settings(tmp_path))[0].name == "val_mAP50"
+    assert launch.metrics_of(known, settings(tmp_path, metric="mAP50"))[0].name == "val_mAP50"
     with pytest.raises(UsageError, match="reports no metric 'val_los'") as raised:
-        launch.metric_of(known, settings(tmp_path, metric="val_los"))
+        launch.metrics_of(known, settings(tmp_path, metric="val_los"))
     assert "'val_loss'" in raised.value.tip
 
 
@@ -259,21 +259,21 @@ def bank_skill(tmp_path, leaves=None, lines="", **changes):
 def test_the_metric_of_a_model_without_facts_may_be_named(tmp_path):
     known = bank_skill(tmp_path, text=None)
     with pytest.raises(UsageError, match="nothing says by which metric model 'net' is tuned") as raised:
-        launch.metric_of(known, settings(tmp_path))
+        launch.metrics_of(known, settings(tmp_path))
     assert "`metrics: {NAME: {direction: maximize}}`" in raised.value.tip
     assert str(known.folder / "automl.yaml") in raised.value.tip
     with pytest.raises(UsageError, match="nothing says which way 'val_f1' is better") as raised:
-        launch.metric_of(known, settings(tmp_path, metric="val_f1"))
+        launch.metrics_of(known, settings(tmp_path, metric="val_f1"))
     assert "`metrics: {'val_f1': {direction: maximize}}`" in raised.value.tip
-    found = launch.metric_of(known, settings(tmp_path, metric="val_f1", direction="minimize"))
+    (found,) = launch.metrics_of(known, settings(tmp_path, metric="val_f1", direction="minimize"))
     assert found == Metric("val_f1", Direction.MINIMIZE)
 
 
 def test_another_metric_than_the_one_a_text_names_may_be_chosen(tmp_path):
     known = bank_skill(tmp_path)
-    assert launch.metric_of(known, settings(tmp_path)).name == "val_miou"
-    assert launch.metric_of(known, settings(tmp_path, metric="miou")).evaluate == "test_miou"
-    assert launch.metric_of(known, settings(tmp_path, metric="val_acc", direction="maximize")).name == "val_acc"
+    assert launch.metrics_of(known, settings(tmp_path))[0].name == "val_miou"
+    assert launch.metrics_of(known, settings(tmp_path, metric="miou"))[0].evaluate == "test_miou"
+    assert launch.metrics_of(known, settings(tmp_path, metric="val_acc", direction="maximize"))[0].name == "val_acc"
 
 
 @pytest.mark.parametrize("value", [None, -1, "auto", 2.5, float("nan")])

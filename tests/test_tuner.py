@@ -608,3 +608,24 @@ def test_a_trial_without_checkpoint_files_is_complete_without_one(bench):
     assert made.states == ["COMPLETE"]
     assert attributes.CHECKPOINT not in made.trials[0].user_attrs
     assert json.loads(made.plan.paths.best_metrics.read_text())["checkpoint"] is None
+
+
+# Rules that end a search
+
+
+def test_a_target_ends_the_search_and_says_so(bench):
+    made = bench(by_trial(Script([0.1]), Script([0.6]), Script([0.7])), trials=9, epochs=1, target=0.5)
+    outcome = made.run()
+    assert (outcome.reason, outcome.interrupted) == ("the target of 0.5 is reached: trial 1 has 0.6", False)
+    assert made.states == ["COMPLETE", "COMPLETE"]
+    assert made.study.user_attrs[attributes.ENDED] == outcome.reason
+    assert made.events("study_finished")[0]["reason"] == outcome.reason
+
+
+def test_a_plateau_ends_the_search_after_a_restart_too(bench):
+    made = bench(by_trial(Script([0.1]), Script([0.6]), Script([0.5])), trials=9, epochs=1, plateau=3)
+    made.tuner.adopt()
+    made.ticks(6)
+    made.new_driver()
+    assert made.run().reason == "the plateau of 3 trials is reached: none is better than trial 1"
+    assert len(made.trials) == 5

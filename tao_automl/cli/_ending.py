@@ -38,6 +38,7 @@ def lines(study: Study, outcome: Outcome, width: int, *, unicode: bool) -> list[
         out += ["", *_trials.table(rows, study.metric.name, params, unicode=unicode).lines(width)]
     if study.winner is not None:
         out += ["", *_best.summary(study, study.winner)]
+        out += ["", *_best.pareto(study, width)] if study.pareto else []
     else:
         out += ["", *_failure(study)]
     out.append("")
@@ -61,6 +62,8 @@ def _top(study: Study) -> list[_trials.Row]:
 
 def _failure(study: Study) -> list[str]:
     failed = [trial for trial in study.trials if trial.reason is not None]
+    if any(trial.broken for trial in study.trials):
+        return [_best.why_none(study)]
     if not failed:
         return ["No trial has a result."]
     first = failed[0]

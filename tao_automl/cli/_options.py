@@ -18,10 +18,15 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Model and data": ("model", "skill_dir", "name", "train_data", "val_data", "num_classes"),
-    "Budget": ("trials", "time", "max_failures", "parallel", "epochs"),
+    "Budget": ("trials", "time", "target", "plateau", "max_failures", "parallel", "epochs"),
     "Search": (
         "metric",
         "direction",
+        "constraint",
+        "confirm",
+        "eval_action",
+        "baseline",
+        "final_evaluation",
         "algorithm",
         "pruner",
         "min_epochs",
@@ -73,11 +78,13 @@ def keys(names: Iterable[str]) -> Callable[[Decorated], Decorated]:
 
 def _option(key: Key) -> Callable[[Decorated], Decorated]:
     default = "" if key.default is None else f"  [default: {_shown(key)}]"
+    more: dict[str, Any] = {} if key.alone is None else {"is_flag": False, "flag_value": key.alone}
     return click.option(
         key.flag,
         key.name,
         metavar=key.metavar,
         multiple=key.many,
+        **more,
         help=f"{key.about}{default}  [env:{key.variable}]",
     )
 

@@ -19,6 +19,7 @@ from tao_automl.execution.job import JobSpec, Mount
 from tao_automl.layout import cache_dir
 from tao_automl.plan import Plan
 from tao_automl.profile import RUNTIME, Profile
+from tao_automl.search import confirm
 from tao_automl.search.transfer import Carried
 from tao_automl.studyfile import shown_value
 from tao_automl.tao import spec
@@ -69,7 +70,7 @@ def command(job: JobSpec) -> tuple[str, ...]:
 
 
 def _facts(plan: Plan, job: JobSpec) -> list[tuple[str, str]]:
-    settings, metric = plan.settings, plan.metric
+    settings = plan.settings
     searched = len(plan.space.parameters)
     search = f"{_words.count(searched, 'parameter')}, {settings['algorithm']}, seed {settings['seed']}"
     return [
@@ -77,10 +78,11 @@ def _facts(plan: Plan, job: JobSpec) -> list[tuple[str, str]]:
         ("Model", f"{plan.skill.model}, {job.image}"),
         ("Data", "\n".join(_data(plan)) or "named by --set"),
         *([("Brings", _brought(plan))] if plan.pinned else []),
-        ("Goal", f"{metric.direction.value} {metric.name}"),
+        ("Goal", _goal(plan)),
         ("Search", f"{search}; trial 0 is the model's defaults" if searched else "none: one plain training"),
         *([("Tries", "\n".join(_tried(plan)))] if plan.start.points else []),
         *([("Learns", "\n".join(_carried(item) for item in plan.start.carried))] if plan.start.carried else []),
+        *([("Confirm", _confirm(settings["confirm"]))] if settings["confirm"] else []),
         ("Pruner", plan.pruner if searched else "none"),
         ("Budget", _budget(plan)),
         ("Runtime", _runtime(plan)),
@@ -111,6 +113,17 @@ def _carried(item: Carried) -> str:
     return f"{item.used} of {trials} of study {item.name} lie in this space, ranked by {item.metric}"
 
 
+def _goal(plan: Plan) -> str:
+    texts = ", ".join(f"{metric.direction.value} {metric.name}" for metric in plan.goals.objectives)
+    kept = " and ".join(item.text for item in plan.goals.constraints)
+    return f"{texts}, with {kept}" if kept else texts
+
+
+def _confirm(count: int) -> str:
+    configs = f"the best {count} configs" if count > 1 else "the best config"
+    return f"{configs} trained {confirm.REPEATS} more times with other seeds, after the search"
+
+
 def _data(plan: Plan) -> list[str]:
     return [
         f"{name} {item.url or _words.path(item.folder)}"
@@ -133,6 +146,9 @@ def _counts(item: Dataset) -> str:
 def _budget(plan: Plan) -> str:
     time = plan.settings["time"]
     limit = f" or {_words.duration(time)}" if time else ""
+    limit += f" or {plan.metric.name} {plan.settings['target']:g}" if plan.settings["target"] is not None else ""
+    if (plateau := plan.settings["plateau"]) is not None:
+        limit += f" or {_words.count(plateau, 'trial')} without a better one"
     trials = f"{_words.count(plan.trials, 'trial')} of {_words.count(plan.epochs, 'epoch')}{limit}"
     return f"{trials}, {plan.parallel} at a time; {plan.settings['max_failures']} failures in a row end it"
 
@@ -212,10 +228,14 @@ def document(plan: Plan) -> dict[str, Any]:
         },
         "metric": plan.metric.name,
         "direction": plan.metric.direction.value,
+        "objectives": [{"metric": item.name, "direction": item.direction.value} for item in plan.goals.objectives],
+        "constraints": [item.text for item in plan.goals.constraints],
         "budget": {
             "trials": plan.trials,
             "time_s": settings["time"],
             "max_failures": settings["max_failures"],
+            "target": settings["target"],
+            "plateau": settings["plateau"],
         },
         "parallel": plan.parallel,
         "epochs": plan.epochs,

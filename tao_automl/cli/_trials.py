@@ -32,6 +32,7 @@ class Row:
     params: Mapping[str, Any] = field(default_factory=dict)
     time_s: float | None = None
     note: str = ""
+    measured: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def is_active(self) -> bool:
@@ -54,6 +55,7 @@ def _row(trial: Trial, study: Study) -> Row:
         done=trial.epochs_done,
         epochs=trial.epochs,
         value=trial.value,
+        measured=trial.measured,
         params=trial.params,
         time_s=trial.duration_s if trial.is_finished or study.driver else None,
         note=_note(trial, study),
@@ -64,6 +66,11 @@ def _note(trial: Trial, study: Study) -> str:
     notes = []
     if study.winner is not None and study.winner.trial == trial.number:
         notes.append("best")
+    if trial.kind == "confirm":
+        notes.append(f"repeats {trial.parent}")
+    if trial.number in [won.trial for won in study.pareto]:
+        notes.append("unbeaten")
+    notes += [f"breaks {text}" for text in trial.broken]
     if trial.number == 0:
         notes.append("defaults")
     if trial.attempt > 1:
@@ -83,26 +90,29 @@ def foremost(rows: Sequence[Row], count: int) -> list[Row]:
 
 def table(shown: Iterable[Row], metric: str, params: Sequence[str], *, unicode: bool) -> Table:
     """A table of trials with the parameters `params`; NOTE is what folds."""
-    names = _words.short_names(params)
+    names, shown = _words.short_names(params), list(shown)
+    measured = list(dict.fromkeys(name for row in shown for name in row.measured))
     columns = [
         Column("TRIAL", right=True),
         Column("STATE"),
         Column("EPOCH"),
         Column(metric, right=True),
+        *(Column(name, right=True) for name in measured),
         *(Column(names[path], right=True) for path in params),
         Column("TIME", right=True),
         Column("NOTE", elastic=True),
     ]
-    return Table(columns, [_cells(row, params, unicode=unicode) for row in shown])
+    return Table(columns, [_cells(row, measured, params, unicode=unicode) for row in shown])
 
 
-def _cells(row: Row, params: Sequence[str], *, unicode: bool) -> list[str | Text]:
+def _cells(row: Row, measured: Sequence[str], params: Sequence[str], *, unicode: bool) -> list[str | Text]:
     word, style = _WORDS.get(row.state, ("", ""))
     return [
         str(row.number),
         Text(word, style=style) if word else _words.state(row.state),
         _words.bar(row.done, row.epochs, unicode=unicode),
         _words.metric(row.value),
+        *(_words.metric(row.measured.get(name)) for name in measured),
         *(_words.value(row.params[path], 3) if path in row.params else "" for path in params),
         _words.duration(row.time_s),
         row.note,

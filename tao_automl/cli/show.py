@@ -93,7 +93,7 @@ def _show_study(study: Study, console: Console, as_json: bool) -> None:
 
 
 def _facts(study: Study) -> list[Text]:
-    from tao_automl.cli import _trials, _words
+    from tao_automl.cli import _best, _trials, _words
     from tao_automl.cli._tables import facts
 
     driven = f", driven by {study.driver}" if study.driver else ""
@@ -102,8 +102,9 @@ def _facts(study: Study) -> list[Text]:
             ("Study", study.name),
             ("State", f"{study.state}{driven}"),
             ("Model", study.model),
-            ("Goal", f"{study.metric.direction.value} {study.metric.name}"),
+            ("Goal", _best.goal(study)),
             ("Trials", f"{_trials.counts(study.counts)}; {study.budget_trials or 'no limit'} in all"),
+            ("Ended", study.ended),
             ("Aborted", study.aborted),
             ("Widened", "\n".join(f"{item['path']}: {item['side']} end {item['to']:g}" for item in study.widened)),
             ("Faulty GPUs", ", ".join(study.quarantine)),

@@ -88,8 +88,11 @@ def _one(study: Study, console: Console) -> list[str | Text]:
     rows = _trials.rows(study)
     params = _words.most_varied([row.params for row in rows])
     driven = f", driven by {study.driver}" if study.driver else ""
-    goal = f"{study.metric.direction.value} {study.metric.name}"
-    out: list[str | Text] = [f"{study.name}: {study.state}{driven}; {goal}; {_trials.counts(study.counts)}"]
+    out: list[str | Text] = [
+        f"{study.name}: {study.state}{driven}; {_best.goal(study)}; {_trials.counts(study.counts)}"
+    ]
+    if study.ended and not study.driver:
+        out.append(f"Ended: {study.ended}")
     if rows:
         shown = _trials.foremost(rows, SHOWN)
         table = _trials.table(shown, study.metric.name, params, unicode=console.unicode)
@@ -100,6 +103,8 @@ def _one(study: Study, console: Console) -> list[str | Text]:
         out += ["", *(f"the {end['side']} end of {end['path']} is now {end['to']:g}" for end in study.widened)]
     if study.winner is not None:
         out += ["", *_best.summary(study, study.winner)]
+    if study.pareto:
+        out += ["", *_best.pareto(study, console.width)]
     if study.state == "stopped":
         out += ["", f"Next: tao-automl resume {study.name}"]
     elif study.winner is not None and study.state == "finished":

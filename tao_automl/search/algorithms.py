@@ -44,6 +44,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
     "bayesian": Algorithm(_MODEL, "curves", "none", "a model of what was seen proposes what to try next"),
     "bfbo": Algorithm("bfbo", "curves", "none", "the same, a batch of configs at a time"),
     "random": Algorithm("random", "curves", "none", "independent draws (Bergstra and Bengio 2012)"),
+    "nsga2": Algorithm("nsga2", "none", "none", "a genetic algorithm for several metrics (Deb et al. 2002)"),
     "asha": Algorithm("random", "none", "asha", "asynchronous successive halving (Li et al. 2020)"),
     "hyperband": Algorithm("random", "none", "hyperband", "brackets of successive halving (Li et al. 2018)"),
     "hyperband_es": Algorithm("random", "curves", "hyperband", "the same, and plainly worse curves stop between rungs"),
@@ -143,6 +144,16 @@ def check(algorithm: str, pruner_name: str | None) -> None:
     """
     _module(pruners, pruner_name or find(algorithm).pruner, "pruner")
     find(algorithm)
+
+
+def takes_several(name: str) -> bool:
+    """Whether an algorithm can weigh several objectives against each other.
+
+    Raises:
+        UsageError: there is no such algorithm.
+    """
+    found = find(name)
+    return found.schedule == "none" and bool(getattr(_module(samplers, found.sampler, "sampler"), "SEVERAL", False))
 
 
 def stream(seed: int, trials_so_far: int) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import takewhile
 
 from optuna.trial import FrozenTrial, TrialState
 
-from tao_automl.search.attributes import INFEASIBLE, PARKED_S, REASON
+from tao_automl.search import confirm
+from tao_automl.search.attributes import BEST_VALUE, INFEASIBLE, PARKED_S, REASON
 
 # An end that the user asked for says nothing about the configuration.
 _BY_THE_USER = "cancelled"
@@ -21,12 +22,25 @@ Span = tuple[datetime, datetime]
 class Budget:
     """What a study may use; None = without limit. `max_failures` counts failed trials in a row.
 
-    A config that cannot run is the search's to learn from, and no failure.
+    A config that cannot run is the search's to learn from, and no failure. `target` is a value of the study's
+    metric that is good enough, `plateau` how many trials in a row may be no better than the best.
     """
 
     trials: int | None = None
     time_s: float | None = None
     max_failures: int | None = None
+    target: float | None = None
+    plateau: int | None = None
+    maximize: bool = True
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best value so far, whose it is, and how many trials have finished since then without a better one."""
+
+    value: float
+    trial: int
+    since: int = 0
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,7 @@ class Spent:
     running: int
     time_s: float
     failures_in_a_row: int
+    best: Best | None = None
 
 
 @dataclass(frozen=True)
@@ -50,17 +65,18 @@ class Past:
     failures_in_a_row: int = 0
     spans: tuple[Span, ...] = ()
     time_s: float = 0.0
+    best: Best | None = None
 
 
-def past(trials: Iterable[FrozenTrial]) -> Past:
-    """What the finished ones of the stored trials have used."""
+def past(trials: Iterable[FrozenTrial], *, maximize: bool = True) -> Past:
+    """What the finished ones of the stored trials have used. `maximize`: which values are better."""
     done = [trial for trial in trials if trial.state.is_finished()]
     spans = _union(
         (trial.datetime_start, trial.datetime_complete)
         for trial in done
         if trial.datetime_start is not None and trial.datetime_complete is not None
     )
-    return Past(len(done), _failures_in_a_row(done), tuple(spans), _length_s(spans))
+    return Past(len(done), _failures_in_a_row(done), tuple(spans), _length_s(spans), _best(done, maximize))
 
 
 def spent(trials: Iterable[FrozenTrial], now: datetime, known: Past | None = None) -> Spent:
@@ -75,11 +91,13 @@ def spent(trials: Iterable[FrozenTrial], now: datetime, known: Past | None = Non
     first = min((start for start, _ in spans), default=now)
     recent = list(takewhile(lambda span: span[1] > first, reversed(known.spans)))
     time_s = known.time_s - _length_s(recent) + _length_s(_union([*recent, *spans]))
-    return Spent(known.finished, len(running), time_s, known.failures_in_a_row)
+    return Spent(known.finished, len(running), time_s, known.failures_in_a_row, known.best)
 
 
 def exhausted(budget: Budget, used: Spent) -> str | None:
     """Why no further trial may start, or None. Trials that run count as started: they are let finish."""
+    if (enough := satisfied(budget, used.best)) is not None:
+        return enough
     if budget.trials is not None and used.finished + used.running >= budget.trials:
         return used_up(budget.trials)
     if budget.time_s is not None and used.time_s >= budget.time_s:
@@ -87,6 +105,45 @@ def exhausted(budget: Budget, used: Spent) -> str | None:
     if budget.max_failures is not None and used.failures_in_a_row >= budget.max_failures:
         return f"{_count(used.failures_in_a_row, 'trial')} failed in a row"
     return None
+
+
+def satisfied(budget: Budget, best: Best | None) -> str | None:
+    """Why a search need not go on, whatever is left of its budget, or None."""
+    if best is None:
+        return None
+    if budget.target is not None and _reaches(best.value, budget.target, budget.maximize):
+        return _reached(budget.target, best)
+    if budget.plateau is not None and best.since >= budget.plateau:
+        return f"the plateau of {_count(budget.plateau, 'trial')} is reached: none is better than trial {best.trial}"
+    return None
+
+
+def _reached(target: float, best: Best) -> str:
+    if best.trial == 0:
+        return f"the target of {target:g} is reached by trial 0, the launched config itself, with {best.value:g}"
+    return f"the target of {target:g} is reached: trial {best.trial} has {best.value:g}"
+
+
+def _reaches(value: float, target: float, maximize: bool) -> bool:
+    return value >= target if maximize else value <= target
+
+
+def _best(done: Iterable[FrozenTrial], maximize: bool) -> Best | None:
+    """In the order in which trials ended. What failed or could not run says nothing about a better one."""
+    best: Best | None = None
+    for trial in sorted(done, key=_ended):
+        if trial.state == TrialState.FAIL or trial.user_attrs.get(INFEASIBLE) or confirm.is_repeat(trial):
+            continue
+        value = trial.user_attrs.get(BEST_VALUE)
+        if value is not None and (best is None or (value > best.value if maximize else value < best.value)):
+            best = Best(value, trial.number)
+        elif best is not None:
+            best = replace(best, since=best.since + 1)
+    return best
+
+
+def _ended(trial: FrozenTrial) -> tuple[datetime, int]:
+    return trial.datetime_complete or datetime.min, trial.number
 
 
 def used_up(trials: int) -> str:
@@ -122,7 +179,7 @@ def _failures_in_a_row(done: Iterable[FrozenTrial]) -> int:
     judged = [
         trial for trial in done if trial.user_attrs.get(REASON) != _BY_THE_USER and not trial.user_attrs.get(INFEASIBLE)
     ]
-    judged.sort(key=lambda trial: (trial.datetime_complete or datetime.min, trial.number))
+    judged.sort(key=_ended)
     count = 0
     for trial in reversed(judged):
         if trial.state != TrialState.FAIL:

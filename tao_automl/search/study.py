@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tao_automl.errors import StudyError, near
@@ -27,6 +27,7 @@ from tao_automl.search.attributes import (
     INFEASIBLE,
     KIND,
     METRIC,
+    OBJECTIVES,
     POINTS,
     PRUNER,
     SEED,
@@ -46,10 +47,13 @@ __all__ = [
     "Study",
     "TrialState",
     "ask",
+    "constrain",
     "create",
     "current",
     "load",
+    "maximizes",
     "names",
+    "objectives",
     "open_readonly",
     "open_storage",
     "report",
@@ -79,7 +83,7 @@ def names(storage: BaseStorage) -> tuple[str, ...]:
 def create(
     storage: BaseStorage,
     name: str,
-    metric: Metric,
+    goal: Metric | Sequence[Metric],
     space: SearchSpace,
     *,
     attributes: Mapping[str, Any],
@@ -87,7 +91,8 @@ def create(
     """A new study with its trial 0, the centre of the space, waiting to be asked.
 
     `attributes` are kept with the study; ALGORITHM, PRUNER, SEED and EPOCHS decide how it is searched, and those
-    of POINTS are asked for next.
+    of POINTS are asked for next. `goal` is the study's metric, or its objectives, the first of which is the study's
+    metric.
 
     Raises:
         StudyError: there is a study of this name.
@@ -96,10 +101,13 @@ def create(
     algorithms.check(attributes.get(ALGORITHM, "tpe"), attributes.get(PRUNER, "median"))
     with storage_errors(name):
         _make_room(storage, name)
-        study = optuna.create_study(storage=storage, study_name=name, direction=metric.direction.value)
+        metrics = _metrics(goal)
+        ways = [StudyDirection[item.direction.name] for item in metrics]
+        study = optuna.create_study(storage=storage, study_name=name, directions=ways)
         with _silent():
-            study.set_metric_names([metric.name])
-        for key, value in {**attributes, METRIC: metric.name}.items():
+            study.set_metric_names([item.name for item in metrics])
+        named = {METRIC: metrics[0].name, **({OBJECTIVES: _named(metrics)} if len(metrics) > 1 else {})}
+        for key, value in {**attributes, **named}.items():
             study.set_user_attr(key, value)
         study.enqueue_trial(space.centre())
         for point in attributes.get(POINTS, ()):
@@ -128,20 +136,43 @@ def load(storage: BaseStorage, name: str) -> Study:
     return study
 
 
-def require_same(study: Study, metric: Metric, space: SearchSpace) -> None:
+def require_same(study: Study, goal: Metric | Sequence[Metric], space: SearchSpace) -> None:
     """Raises:
     StudyError: the study was made for another metric, direction or search space.
     """
     tip = "resume it as it was started, or give the new study another --name"
-    stored, direction = study.user_attrs.get(METRIC), study.direction.name.lower()
-    if stored != metric.name or direction != metric.direction.value:
+    stored, asked = objectives(study), _named(_metrics(goal))
+    if stored != asked:
+        several = len(stored) > 1
         raise StudyError(
-            f"the study '{study.study_name}' has the objective {direction} {stored}, "
-            f"not {metric.direction.value} {metric.name}",
-            tip,
+            f"the study '{study.study_name}' has the objective{'s' * several} {_said(stored)}, not {_said(asked)}", tip
         )
     if study.user_attrs.get(SPACE) != space.fingerprint():
         raise StudyError(f"the study '{study.study_name}' has another search space", tip)
+
+
+def objectives(study: Study) -> list[dict[str, str]]:
+    """Metric and direction of each objective of a study."""
+    stored: list[dict[str, str]] | None = study.user_attrs.get(OBJECTIVES)
+    one = {"metric": study.user_attrs.get(METRIC, ""), "direction": study.directions[0].name.lower()}
+    return stored or [one]
+
+
+def _metrics(goal: Metric | Sequence[Metric]) -> list[Metric]:
+    return list(goal) if isinstance(goal, Sequence) else [goal]
+
+
+def _named(metrics: Sequence[Metric]) -> list[dict[str, str]]:
+    return [{"metric": metric.name, "direction": metric.direction.value} for metric in metrics]
+
+
+def _said(goals: Sequence[Mapping[str, str]]) -> str:
+    return ", ".join(f"{goal['direction']} {goal['metric']}" for goal in goals)
+
+
+def maximizes(study: Study) -> bool:
+    """Whether the larger value of the study's metric is the better one."""
+    return study.directions[0].name == "MAXIMIZE"
 
 
 def trials(study: Study) -> list[FrozenTrial]:
@@ -241,7 +272,7 @@ def report(study: Study, number: int, points: Mapping[int, float | None]) -> tup
 def should_prune(study: Study, number: int) -> bool:
     """Whether the study's pruner gives up on a running trial, by what has been reported so far."""
     frozen = _trial(study, number)
-    if frozen.state != TrialState.RUNNING or not frozen.intermediate_values:
+    if frozen.state != TrialState.RUNNING or not frozen.intermediate_values or len(study.directions) > 1:
         return False
     pruner = algorithms.pruner(
         study.user_attrs.get(PRUNER, "median"),
@@ -251,10 +282,11 @@ def should_prune(study: Study, number: int) -> bool:
     return pruner.prune(study, frozen)
 
 
-def tell(study: Study, number: int, state: TrialState, value: float | None = None) -> bool:
+def tell(study: Study, number: int, state: TrialState, value: float | Sequence[float] | None = None) -> bool:
     """Finish a trial; False when it was finished before, which changes nothing.
 
-    A COMPLETE trial needs a finite `value`. A PRUNED one gets its last reported value, from Optuna.
+    A COMPLETE trial needs a finite `value`, or one for each objective. A PRUNED one gets its last reported
+    value, from Optuna.
 
     Raises:
         ValueError: COMPLETE without a finite value.
@@ -262,11 +294,20 @@ def tell(study: Study, number: int, state: TrialState, value: float | None = Non
     if _trial(study, number).state.is_finished():
         return False
     complete = state == TrialState.COMPLETE
-    if complete and (value is None or not math.isfinite(value)):
+    numbers = [] if value is None else [value] if isinstance(value, (int, float)) else list(value)
+    if complete and (not numbers or not all(map(math.isfinite, numbers))):
         raise ValueError(f"trial {number} cannot be complete with the value {value}")
     with storage_errors(study.study_name):
         study.tell(number, value if complete else None, state=state, skip_if_finished=True)
     return True
+
+
+def constrain(study: Study, number: int, violations: Mapping[str, float]) -> None:
+    """Store how far a running trial breaks each constraint: samplers rank those above 0 behind all others."""
+    frozen = _trial(study, number)
+    with storage_errors(study.study_name):
+        for name, violation in violations.items():
+            study._storage.set_trial_system_attr(frozen._trial_id, _CONSTRAINT + name, float(violation))
 
 
 def tell_infeasible(study: Study, number: int, violation: float = 1.0) -> bool:
@@ -287,7 +328,7 @@ def tell_infeasible(study: Study, number: int, violation: float = 1.0) -> bool:
     set_trial_attributes(study, number, {INFEASIBLE: True})
     with storage_errors(study.study_name):
         # Trial.set_constraint would do, but making a Trial asks the sampler, which stores what it proposes.
-        study._storage.set_trial_system_attr(frozen._trial_id, _CONSTRAINT, float(violation))
+        study._storage.set_trial_system_attr(frozen._trial_id, f"{_CONSTRAINT}feasible", float(violation))
     return tell(study, number, TrialState.PRUNED)
 
 
@@ -310,7 +351,7 @@ def set_study_attributes(study: Study, attributes: Mapping[str, Any]) -> None:
 
 
 _ABSENT = object()
-_CONSTRAINT = "constraints:feasible"  # as Trial.set_constraint("feasible", …) stores it
+_CONSTRAINT = "constraints:"  # as Trial.set_constraint(name, …) stores it
 
 
 def _trial(study: Study, number: int) -> FrozenTrial:

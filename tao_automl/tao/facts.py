@@ -267,7 +267,15 @@ def _paths(data: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _metric(name: str, entry: Mapping[str, Any]) -> Metric:
     aliases = tuple(entry.get("aliases", []))
-    return Metric(name, Direction(entry["direction"]), aliases, entry.get("evaluate"), entry.get("needs", {}))
+    return Metric(
+        name,
+        Direction(entry["direction"]),
+        aliases,
+        entry.get("evaluate"),
+        entry.get("needs", {}),
+        low=entry.get("low"),
+        high=entry.get("high"),
+    )
 
 
 def _search(entry: Mapping[str, Any]) -> SearchFacts:

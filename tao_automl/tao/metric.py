@@ -20,7 +20,8 @@ class Direction(str, Enum):
 class Metric:
     """A metric as training reports it. `evaluate` is its name in the status file of the evaluate action.
 
-    `needs` has the values of the train spec, by key path, without which it is not reported.
+    `needs` has the values of the train spec, by key path, without which it is not reported. No value is below `low`
+    or above `high`, as far as that is known.
     """
 
     name: str
@@ -28,6 +29,8 @@ class Metric:
     aliases: tuple[str, ...] = ()
     evaluate: str | None = None
     needs: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    low: float | None = None
+    high: float | None = None
 
     @property
     def maximizes(self) -> bool:

@@ -45,3 +45,13 @@ def test_a_study_without_a_result_says_so(call, tmp_path: Path) -> None:
     said = call("best", "empty")
     assert said.code == 1
     assert "empty" in said.err + said.out
+
+
+def test_what_mattered_is_not_known_from_two_trials(call, study: Path) -> None:
+    assert call("best", "coco", "--json").document["importances"] == {
+        "method": "ped-anova",
+        "trials": 2,
+        "missing_trials": 18,
+        "shares": {},
+    }
+    assert "18 more trials that end well would say" in call("best", "coco").out

@@ -95,8 +95,9 @@ class Bench:
             attributes.SEED: plan.settings["seed"],
             attributes.EPOCHS: plan.epochs,
             **plan.start.attributes,
+            attributes.CONSTRAINTS: [item.text for item in plan.goals.constraints],
         }
-        studies.create(self.storage, plan.name, plan.metric, plan.space, attributes=known)
+        studies.create(self.storage, plan.name, plan.goals.objectives, plan.space, attributes=known)
         self.new_driver()
 
     def new_driver(self, plan: Plan | None = None) -> Tuner:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tao_automl.search.attributes import INFEASIBLE, REASON
-from tao_automl.search.stopping import Budget, Spent, exhausted, past, spent
+from tao_automl.search.attributes import BEST_VALUE, INFEASIBLE, REASON
+from tao_automl.search.stopping import Best, Budget, Spent, exhausted, past, spent
 
 NOON = datetime(2026, 1, 1, 12)
 
@@ -77,6 +77,26 @@ def test_a_config_that_cannot_run_neither_counts_as_a_failure_nor_ends_a_row_of_
         (Budget(time_s=5400), Spent(0, 1, 5400, 0), "the budget of 1 h 30 min is used"),
         (Budget(max_failures=3), Spent(3, 0, 0, 2), None),
         (Budget(max_failures=3), Spent(3, 0, 0, 3), "3 trials failed in a row"),
+        (Budget(target=0.5), Spent(3, 0, 0, 0), None),
+        (Budget(target=0.5), Spent(3, 0, 0, 0, Best(0.49, 1)), None),
+        (Budget(target=0.5), Spent(3, 0, 0, 0, Best(0.5, 1)), "the target of 0.5 is reached: trial 1 has 0.5"),
+        (
+            Budget(target=2, maximize=False),
+            Spent(1, 0, 0, 0, Best(1.5, 0)),
+            "the target of 2 is reached by trial 0, the launched config itself, with 1.5",
+        ),
+        (
+            Budget(trials=3, target=0.5),
+            Spent(3, 0, 0, 0, Best(0.6, 2)),
+            "the target of 0.5 is reached: trial 2 has 0.6",
+        ),
+        (Budget(plateau=2), Spent(9, 0, 0, 0), None),
+        (Budget(plateau=2), Spent(9, 0, 0, 0, Best(0.5, 4, 1)), None),
+        (
+            Budget(plateau=2),
+            Spent(9, 0, 0, 0, Best(0.5, 4, 2)),
+            "the plateau of 2 trials is reached: none is better than trial 4",
+        ),
     ],
 )
 def test_a_budget_ends_with_its_reason(budget, used, reason):
@@ -103,3 +123,31 @@ def test_what_is_known_of_finished_trials_need_not_be_summed_again(spans, starts
     seconds = {second for pair in spans for second in range(min(pair), max(pair))}
     seconds |= {second for start in starts for second in range(start, 1500)}
     assert spent(running, after(1500), past(done)).time_s == len(seconds)
+
+
+def valued(number: int, value: float | None, state: TrialState = TrialState.COMPLETE, end_s: float | None = None):
+    made = trial(number, state, 0, number if end_s is None else end_s)
+    if value is not None:
+        made.set_user_attr(BEST_VALUE, value)
+    return made
+
+
+def test_a_plateau_counts_in_the_order_in_which_trials_end():
+    trials = [valued(0, 0.3), valued(1, 0.5, end_s=9), valued(2, 0.2), valued(3, 0.5, end_s=10)]
+    assert past(trials).best == Best(0.5, 1, 1)
+    assert past(trials, maximize=False).best == Best(0.2, 2, 2)
+
+
+def test_what_failed_is_neither_better_nor_worse():
+    could_not_run = valued(3, None, TrialState.PRUNED)
+    could_not_run.set_user_attr(INFEASIBLE, True)
+    trials = [valued(0, 0.3), valued(1, 0.9, TrialState.FAIL), valued(2, 0.1, TrialState.PRUNED), could_not_run]
+    assert past(trials).best == Best(0.3, 0, 1)
+    assert past(trials[1:2]).best is None
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=12), st.booleans())
+def test_the_best_is_the_first_of_the_best_values(values, maximize):
+    best = past([valued(number, value) for number, value in enumerate(values)], maximize=maximize).best
+    found = values.index(max(values) if maximize else min(values))
+    assert best == Best(values[found], found, len(values) - 1 - found)

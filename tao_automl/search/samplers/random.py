@@ -7,6 +7,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from tao_automl.search.algorithms import stream
 from tao_automl.search.space import SearchSpace
 
+SEVERAL = True
+
 
 def make(space: SearchSpace, seed: int, trials_so_far: int) -> BaseSampler:  # noqa: ARG001 the same for every space
     """Uniform in the scale of each parameter."""

@@ -7,6 +7,8 @@ from optuna.samplers import BaseSampler, TPESampler
 from tao_automl.search.algorithms import stream
 from tao_automl.search.space import SearchSpace
 
+SEVERAL = True
+
 # Optuna's ten would leave nothing to learn from in a study of ten trials.
 _STARTUP_TRIALS = 4
 
