@@ -485,7 +485,7 @@ def test_a_parked_trial_costs_no_time(bench):
     made.machines.advance(24 * 3600)
     used = stopping.spent(made.trials, made.machines.now())
     assert (used.running, used.time_s) == (2, 125.0)
-    assert stopping.exhausted(made.tuner.budget, used) == "the budget of 2 trials is used"
+    assert stopping.exhausted(stopping.Budget(trials=2), used) == "the budget of 2 trials is used"
 
 
 def test_a_stop_request_is_found_in_storage(bench):
