@@ -1,0 +1,184 @@
+"""One search on one problem, on a simulated clock: everything is real but the cluster.
+
+Trials of different length run side by side on the workers; each epoch's end is an event, in the order of time. A
+search ends when it has spent the epochs of `trials` full trainings, or had four times as many trials.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from benchmarks.search.methods import Method, Session, timed_ask
+from benchmarks.search.problems import build
+from benchmarks.search.problems.centres import recentred
+from benchmarks.search.problems.problem import Outcome, Problem
+
+_MOST = 4  # times the trials, where trials are stopped early
+_SEEDS = 100_003
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one run is: everything that its result depends on, but the code."""
+
+    method: str
+    problem: str
+    seed: int
+    trials: int
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trial. `worth` is the true mean of its best epoch, None if it has none; times are in simulated seconds."""
+
+    number: int
+    config: Mapping[str, Any]
+    ending: str
+    epochs: int
+    value: float | None
+    worth: float | None
+    start_s: float
+    end_s: float
+    ask_s: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a search would recommend after a trial has ended."""
+
+    trials: int
+    epochs: int
+    end_s: float
+    regret: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """The trials of a search in the order in which they ended, and what it recommended after each."""
+
+    task: Task
+    epochs: int
+    rows: tuple[Row, ...]
+    points: tuple[Point, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Run:
+        rows = tuple(Row(**row) for row in found["rows"])
+        points = tuple(Point(**point) for point in found["points"])
+        return cls(Task(**found["task"]), found["epochs"], rows, points)
+
+    def after(self, trials: int) -> float:
+        """The regret after so many trials, or the last one's."""
+        return self._last(lambda point: point.trials <= trials)
+
+    def within(self, epochs: float) -> float:
+        """The regret when so many epochs were spent."""
+        return self._last(lambda point: point.epochs <= epochs)
+
+    def by(self, end_s: float) -> float:
+        """The regret at a time of the simulated clock."""
+        return self._last(lambda point: point.end_s <= end_s)
+
+    def _last(self, holds: Any) -> float:
+        found = [point.regret for point in self.points if holds(point)]
+        return found[-1] if found else 1.0
+
+
+@dataclass
+class _Training:
+    number: int
+    config: Mapping[str, Any]
+    outcome: Outcome
+    start_s: float
+    epoch_s: float
+    ask_s: float
+    shown: dict[int, float] = field(default_factory=dict)
+
+
+def run(task: Task) -> Run:
+    """A search from its first trial to the end of its budget."""
+    problem = build(task.problem)
+    method = Method.parse(task.method)
+    space = problem.space if problem.centre is None else recentred(problem.space, problem.centre(task.seed))
+    session = method.open(problem, space, task.seed)
+    rows = tuple(_trials(task, problem, session))
+    return Run(task, problem.epochs, rows, tuple(_points(problem, rows)))
+
+
+def _trials(task: Task, problem: Problem, session: Session) -> Iterator[Row]:
+    events: list[tuple[float, int, int]] = []  # when, which trial, which epoch has ended
+    running: dict[int, _Training] = {}
+    budget, spent, asked = task.trials * problem.epochs, 0, 0
+
+    def start(now_s: float) -> None:
+        nonlocal asked
+        number, config, ask_s = timed_ask(session)
+        asked += 1
+        outcome = problem.train(config, task.seed * _SEEDS + number)
+        running[number] = _Training(number, config, outcome, now_s, problem.epoch_s(config), ask_s)
+        heapq.heappush(events, (now_s + running[number].epoch_s, number, 0))
+
+    for _ in range(min(task.workers, task.trials)):
+        start(0.0)
+    while events:
+        now_s, number, epoch = heapq.heappop(events)
+        training = running[number]
+        ending = _epoch(session, problem, training, epoch)
+        spent += 1
+        if ending is None:
+            heapq.heappush(events, (now_s + training.epoch_s, number, epoch + 1))
+            continue
+        best = problem.metric.best(dict(training.shown)) if ending in ("complete", "pruned") else None
+        session.tell(number, ending, best)
+        yield _row(problem, running.pop(number), ending, best, now_s)
+        if spent + _open(running, problem) < budget and asked < _MOST * task.trials:
+            start(now_s)
+
+
+def _open(running: Mapping[int, _Training], problem: Problem) -> int:
+    """Epochs that the running trials have yet to do, if none is stopped."""
+    return sum(problem.epochs - len(training.shown) for training in running.values())
+
+
+def _epoch(session: Session, problem: Problem, training: _Training, epoch: int) -> str | None:
+    """Report an epoch; how the trial ends with it, or None."""
+    value = training.outcome.values[epoch]
+    if value is None:
+        return training.outcome.failure
+    training.shown[epoch] = value
+    stop = session.report(training.number, epoch, value)
+    if epoch + 1 == problem.epochs:
+        return "complete"
+    return "pruned" if stop else None
+
+
+def _row(problem: Problem, training: _Training, ending: str, best: tuple[int, float] | None, now_s: float) -> Row:
+    return Row(
+        number=training.number,
+        config=training.config,
+        ending=ending,
+        epochs=len(training.shown) + (ending in ("memory", "diverged")),
+        value=best[1] if best else None,
+        worth=float(problem.mean(training.config)[best[0]]) if best else None,
+        start_s=training.start_s,
+        end_s=now_s,
+        ask_s=training.ask_s,
+    )
+
+
+def _points(problem: Problem, rows: tuple[Row, ...]) -> Iterator[Point]:
+    """The recommended trial is the one with the best value seen, as in `best`."""
+    best: Row | None = None
+    epochs = 0
+    for count, row in enumerate(rows, start=1):
+        epochs += row.epochs
+        if row.value is not None and problem.metric.better(row.value, best.value if best else None):
+            best = row
+        yield Point(count, epochs, row.end_s, problem.regret(best.worth if best else None))

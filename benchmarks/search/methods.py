@@ -1,0 +1,195 @@
+"""What is compared: Optuna's samplers as their users start them, and ours through the code that a study runs.
+
+A name is a sampler and what is added to it: `tpe`, `tpe+default` (the centre first), `tpe@bounds` (the schema's own
+bounds instead of our space), `tpe+default+hyperband`. `our:tpe` and `our:tpe+median` are this project's samplers and
+pruners by their names; without a pruner nothing is stopped early. `our:default` is what `tao-automl run` does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.trial import Trial, TrialState
+
+from benchmarks.search.problems.problem import Problem
+from tao_automl import config
+from tao_automl.search import algorithms, attributes
+from tao_automl.search import study as studies
+from tao_automl.search.space import SearchSpace
+
+_ROOT = Path(__file__).parents[2]
+_GP_STARTUP = 5
+
+_SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
+    "random": lambda seed: RandomSampler(seed=seed),
+    "tpe": lambda seed: TPESampler(seed=seed),
+    "gp": lambda seed: GPSampler(n_startup_trials=_GP_STARTUP, seed=seed),
+}
+_PRUNERS: Mapping[str, Callable[[int], BasePruner]] = {
+    "none": lambda _epochs: NopPruner(),
+    "median": lambda _epochs: MedianPruner(),
+    "hyperband": lambda epochs: HyperbandPruner(max_resource=epochs),
+}
+
+
+class Session(Protocol):
+    """One search: what the loop asks of it."""
+
+    def ask(self) -> tuple[int, dict[str, Any]]:
+        """A new trial: its number and config."""
+        ...
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Store the metric of an epoch; True: stop the trial."""
+        ...
+
+    def tell(self, number: int, ending: str, best: tuple[int, float] | None) -> None:
+        """Finish a trial: 'complete', 'pruned', 'memory' or 'diverged'; `best` is its best epoch and value."""
+        ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method by its parts; `ours` says whose sampler it is."""
+
+    name: str
+    sampler: str
+    pruner: str
+    ours: bool
+    bounds: bool = False
+    default_first: bool = False
+
+    @classmethod
+    def parse(cls, name: str) -> Method:
+        """Raises:
+        SystemExit: nothing has this name.
+        """
+        ours = name.startswith("our:")
+        sampler, *added = name.removeprefix("our:").split("+")
+        sampler, _, bounds = sampler.partition("@")
+        if ours and sampler == "default":
+            keys = {name: key.default for name, key in config.KEYS.items()}
+            sampler, added = str(keys["algorithm"]), [*added, str(keys["pruner"])]
+        default_first = "default" in added
+        pruners = [word for word in added if word != "default"]
+        known = algorithms.sampler_names() if ours else tuple(_SAMPLERS)
+        stoppers = algorithms.pruner_names() if ours else tuple(_PRUNERS)
+        pruner = pruners[0] if pruners else "none"
+        if sampler not in known or pruner not in stoppers or len(pruners) > 1 or bounds not in ("", "bounds"):
+            raise SystemExit(
+                f"no method is called '{name}'; samplers: {', '.join(known)}; pruners: {', '.join(stoppers)}"
+            )
+        return cls(name, sampler, pruner, ours, bool(bounds), default_first)
+
+    def usable(self) -> bool:
+        """False where the method needs a package that is not installed."""
+        if self.sampler != "gp" or self.ours:
+            return True
+        return importlib.util.find_spec("torch") is not None
+
+    def fits(self, problem: Problem) -> bool:
+        """Whether the problem has what the method starts from."""
+        return not self.bounds or problem.raw is not None
+
+    def open(self, problem: Problem, space: SearchSpace, seed: int) -> Session:
+        """A new search."""
+        if self.ours:
+            return _Ours(self, problem, space, seed)
+        return _Optunas(self, problem, problem.raw if self.bounds and problem.raw else space, seed)
+
+    def code(self) -> str:
+        """A digest of what decides this method's proposals: another one makes kept results worthless."""
+        here = _ROOT / "benchmarks" / "search"
+        sources = [here / "loop.py", here / "methods.py", *sorted((here / "problems").glob("*.py"))]
+        if self.ours:
+            sources += sorted((_ROOT / "tao_automl" / "search").rglob("*.py"))
+        text = b"".join(path.read_bytes() for path in sources)
+        return hashlib.sha256(text).hexdigest()[:12]
+
+
+class _Optunas:
+    """Optuna as in its tutorial: objective, sampler, pruner."""
+
+    def __init__(self, method: Method, problem: Problem, space: SearchSpace, seed: int) -> None:
+        self._space, self._prunes = space, method.pruner != "none"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            self._study = optuna.create_study(
+                direction=problem.direction.value,
+                sampler=_SAMPLERS[method.sampler](seed),
+                pruner=_PRUNERS[method.pruner](problem.epochs),
+            )
+        if method.default_first:
+            self._study.enqueue_trial(space.centre())
+        self._running: dict[int, Trial] = {}
+
+    def ask(self) -> tuple[int, dict[str, Any]]:
+        trial = self._study.ask()
+        self._running[trial.number] = trial
+        return trial.number, self._space.suggest(trial)
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        trial = self._running[number]
+        trial.report(value, epoch)
+        return self._prunes and trial.should_prune()
+
+    def tell(self, number: int, ending: str, best: tuple[int, float] | None) -> None:
+        trial = self._running.pop(number)
+        if ending == "complete" and best is not None:
+            self._study.tell(trial, best[1])
+        else:
+            self._study.tell(trial, state=TrialState.PRUNED if ending == "pruned" else TrialState.FAIL)
+
+
+class _Ours:
+    """A study of this project, told as the tuner tells it."""
+
+    def __init__(self, method: Method, problem: Problem, space: SearchSpace, seed: int) -> None:
+        self._space = space
+        chosen = {
+            attributes.ALGORITHM: method.sampler,
+            attributes.PRUNER: method.pruner,
+            attributes.SEED: seed,
+            attributes.EPOCHS: problem.epochs,
+        }
+        storage = optuna.storages.InMemoryStorage()
+        self._study = studies.create(storage, problem.name, problem.metric, space, attributes=chosen)
+
+    def ask(self) -> tuple[int, dict[str, Any]]:
+        number, values = studies.ask(self._study, self._space)
+        studies.set_trial_attributes(self._study, number, {attributes.VALUES: values})
+        return number, values
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        studies.report(self._study, number, {epoch: value})
+        return studies.should_prune(self._study, number)
+
+    def tell(self, number: int, ending: str, best: tuple[int, float] | None) -> None:
+        if ending in ("memory", "diverged"):
+            reason = "gpu_oom" if ending == "memory" else "diverged"
+            studies.set_trial_attributes(self._study, number, {attributes.REASON: reason})
+            studies.tell_infeasible(self._study, number)
+            return
+        if best is not None:
+            facts = {attributes.BEST_EPOCH: best[0], attributes.BEST_VALUE: best[1]}
+            studies.set_trial_attributes(self._study, number, facts)
+        state = TrialState.COMPLETE if ending == "complete" else TrialState.PRUNED
+        studies.tell(self._study, number, state, best[1] if best and ending == "complete" else None)
+
+
+def timed_ask(session: Session) -> tuple[int, dict[str, Any], float]:
+    """As `Session.ask`, with the seconds it took."""
+    began = time.perf_counter()
+    number, values = session.ask()
+    return number, values, time.perf_counter() - began
