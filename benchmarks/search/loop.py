@@ -33,14 +33,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Row:
-    """One trial. `worth` is the true mean of its best epoch, None if it has none; times are in simulated seconds."""
+    """One trial: its best epoch and the value seen there, None without one; times are in simulated seconds."""
 
     number: int
     config: Mapping[str, Any]
     ending: str
     epochs: int
+    best_epoch: int | None
     value: float | None
-    worth: float | None
     start_s: float
     end_s: float
     ask_s: float
@@ -137,7 +137,7 @@ def _trials(task: Task, problem: Problem, session: Session) -> Iterator[Row]:
             continue
         best = problem.metric.best(dict(training.shown)) if ending in ("complete", "pruned") else None
         session.tell(number, ending, best)
-        yield _row(problem, running.pop(number), ending, best, now_s)
+        yield _row(running.pop(number), ending, best, now_s)
         if spent + _open(running, problem) < budget and asked < _MOST * task.trials:
             start(now_s)
 
@@ -159,14 +159,14 @@ def _epoch(session: Session, problem: Problem, training: _Training, epoch: int) 
     return "pruned" if stop else None
 
 
-def _row(problem: Problem, training: _Training, ending: str, best: tuple[int, float] | None, now_s: float) -> Row:
+def _row(training: _Training, ending: str, best: tuple[int, float] | None, now_s: float) -> Row:
     return Row(
         number=training.number,
         config=training.config,
         ending=ending,
         epochs=len(training.shown) + (ending in ("memory", "diverged")),
+        best_epoch=best[0] if best else None,
         value=best[1] if best else None,
-        worth=float(problem.mean(training.config)[best[0]]) if best else None,
         start_s=training.start_s,
         end_s=now_s,
         ask_s=training.ask_s,
@@ -174,11 +174,12 @@ def _row(problem: Problem, training: _Training, ending: str, best: tuple[int, fl
 
 
 def _points(problem: Problem, rows: tuple[Row, ...]) -> Iterator[Point]:
-    """The recommended trial is the one with the best value seen, as in `best`."""
+    """The recommended trial is the one with the best value seen, as in `best`; it is judged by its true mean."""
     best: Row | None = None
-    epochs = 0
+    epochs, regret = 0, 1.0
     for count, row in enumerate(rows, start=1):
         epochs += row.epochs
         if row.value is not None and problem.metric.better(row.value, best.value if best else None):
-            best = row
-        yield Point(count, epochs, row.end_s, problem.regret(best.worth if best else None))
+            assert row.best_epoch is not None
+            best, regret = row, problem.regret(problem.mean(row.config)[row.best_epoch])
+        yield Point(count, epochs, row.end_s, regret)

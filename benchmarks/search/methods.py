@@ -2,7 +2,8 @@
 
 A name is a sampler and what is added to it: `tpe`, `tpe+default` (the centre first), `tpe@bounds` (the schema's own
 bounds instead of our space), `tpe+default+hyperband`. `our:tpe` and `our:tpe+median` are this project's samplers and
-pruners by their names; without a pruner nothing is stopped early. `our:default` is what `tao-automl run` does.
+pruners by their names; without a pruner nothing is stopped early. `our:default` is what `tao-automl run` does,
+`our:default+none` is that without its pruner.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class Method:
         sampler, _, bounds = sampler.partition("@")
         if ours and sampler == "default":
             keys = {name: key.default for name, key in config.KEYS.items()}
-            sampler, added = str(keys["algorithm"]), [*added, str(keys["pruner"])]
+            sampler, added = str(keys["algorithm"]), added or [str(keys["pruner"])]
         default_first = "default" in added
         pruners = [word for word in added if word != "default"]
         known = algorithms.sampler_names() if ours else tuple(_SAMPLERS)
@@ -107,6 +108,12 @@ class Method:
         if self.ours:
             return _Ours(self, problem, space, seed)
         return _Optunas(self, problem, problem.raw if self.bounds and problem.raw else space, seed)
+
+    def filled(self, problem: Problem, trials: int) -> Session:
+        """A search of ours that has `trials` random configs behind it, each finished."""
+        session = _Ours(self, problem, problem.space, 0)
+        session.fill(problem, trials)
+        return session
 
     def code(self) -> str:
         """A digest of what decides this method's proposals: another one makes kept results worthless."""
@@ -165,6 +172,17 @@ class _Ours:
         }
         storage = optuna.storages.InMemoryStorage()
         self._study = studies.create(storage, problem.name, problem.metric, space, attributes=chosen)
+
+    def fill(self, problem: Problem, trials: int) -> None:
+        """Store finished trials of random configs, as if this search had asked for them."""
+        self._space.suggest(self._study.ask())
+        self._study.tell(0, problem.worth(self._space.decode(self._space.centre())))
+        self._study.sampler = RandomSampler(seed=0)
+        for _ in range(trials - 1):
+            trial = self._study.ask()
+            values = problem.train(self._space.suggest(trial), trial.number).values
+            best = problem.metric.best(dict(enumerate(values)))
+            self._study.tell(trial, best[1] if best else None, state=TrialState.COMPLETE if best else TrialState.FAIL)
 
     def ask(self) -> tuple[int, dict[str, Any]]:
         number, values = studies.ask(self._study, self._space)

@@ -1,4 +1,4 @@
-"""Numbers over many runs: curves of regret, ratios and how sure they are."""
+"""Numbers over many runs: means that count every problem the same, and how sure they are."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.search.loop import Run
+from benchmarks.search.loop import Run, Task
 
-RESAMPLES = 2000
+RESAMPLES = 1000
 LEVEL = 0.95
 
-Grid = Mapping[str, Mapping[int, float]]  # a number for each problem and seed
+Array = np.ndarray[Any, np.dtype[np.float64]]
+Cell = Mapping[str, Any]  # what was measured of one problem with one seed: numbers, or arrays of them, by name
 
 
 @dataclass(frozen=True)
@@ -28,50 +29,56 @@ class Estimate:
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
-def grid(runs: Sequence[Run], method: str, measure: Callable[[Run], float]) -> dict[str, dict[int, float]]:
-    """What is measured of a method's runs, by problem and seed."""
-    found: dict[str, dict[int, float]] = {}
-    for run in runs:
-        if run.task.method == method:
-            found.setdefault(run.task.problem, {})[run.task.seed] = measure(run)
-    return found
+class Results:
+    """Runs by what they are runs of."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self._runs = {self._key(run.task): run for run in runs}
+
+    def run(self, method: str, problem: str, seed: int, workers: int = 1) -> Run:
+        """Raises:
+        KeyError: there is no such run.
+        """
+        return self._runs[method, problem, seed, workers]
+
+    def has(self, method: str, problem: str, workers: int = 1) -> bool:
+        """Whether a method was tried on a problem."""
+        return any(key[:2] == (method, problem) and key[3] == workers for key in self._runs)
+
+    def cells(self, problems: Sequence[str], seeds: int, measure: Callable[[str, int], Cell]) -> list[list[Cell]]:
+        """What is measured of every problem with every seed."""
+        return [[measure(problem, seed) for seed in range(seeds)] for problem in problems]
+
+    @staticmethod
+    def _key(task: Task) -> tuple[str, str, int, int]:
+        return task.method, task.problem, task.seed, task.workers
 
 
-def mean(found: Grid) -> float:
-    """The mean over problems of the mean over seeds, so that every problem counts the same."""
-    return float(np.mean([np.mean(list(seeds.values())) for seeds in found.values()]))
+def estimate(cells: Sequence[Sequence[Cell]], statistic: Callable[[dict[str, Array]], float]) -> Estimate:
+    """A statistic of the means over problems and seeds.
 
-
-def ratio(found: Grid, base: Grid) -> Estimate:
-    """The mean of one method over that of another, on the problems and seeds that both have.
-
-    The interval is that of a bootstrap over problems, and over the seeds of each.
+    Its interval is that of a bootstrap over problems, and over the seeds of each, so it says what other problems of
+    this kind would have given.
     """
-    names = sorted(set(found) & set(base))
-    pairs = []
-    for name in names:
-        seeds = sorted(set(found[name]) & set(base[name]))
-        pairs.append(np.array([[found[name][seed], base[name][seed]] for seed in seeds]))
+    stacked = {name: np.array([[cell[name] for cell in row] for row in cells], dtype=float) for name in cells[0][0]}
+    problems, seeds = len(cells), len(cells[0])
     rng = np.random.default_rng(0)
-    value = _ratio(pairs)
     drawn = []
     for _ in range(RESAMPLES):
-        chosen = [pairs[index] for index in rng.integers(len(pairs), size=len(pairs))]
-        drawn.append(_ratio([pair[rng.integers(len(pair), size=len(pair))] for pair in chosen]))
+        rows = rng.integers(problems, size=problems)[:, None]
+        columns = rng.integers(seeds, size=(problems, seeds))
+        drawn.append(statistic({name: array[rows, columns].mean(axis=(0, 1)) for name, array in stacked.items()}))
+    value = statistic({name: array.mean(axis=(0, 1)) for name, array in stacked.items()})
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(value, float(low), float(high))
+    return Estimate(float(value), float(low), float(high))
 
 
-def behind(found: Grid, base: Grid, margin: float) -> float:
-    """The share of runs, by problem and seed, in which a method is behind another by more than `margin`."""
-    lost = [
-        found[name][seed] - base[name][seed] > margin
-        for name in set(found) & set(base)
-        for seed in set(found[name]) & set(base[name])
-    ]
-    return float(np.mean(lost))
+def quotient(means: Mapping[str, Array]) -> float:
+    """`own` over `base`."""
+    return float(means["own"] / max(float(means["base"]), 1e-12))
 
 
-def _ratio(pairs: Sequence[np.ndarray[Any, np.dtype[np.float64]]]) -> float:
-    means = np.mean([pair.mean(axis=0) for pair in pairs], axis=0)
-    return float(means[0] / max(means[1], 1e-12))
+def first(curve: Array, level: float) -> int:
+    """At which place, counted from 1, a curve first is at most `level`; one more than it has stands for never."""
+    reached = np.flatnonzero(curve <= level + 1e-12)
+    return int(reached[0]) + 1 if reached.size else len(curve) + 1

@@ -12,44 +12,63 @@ import numpy as np
 
 from benchmarks.search import score
 from benchmarks.search.loop import Run
+from benchmarks.search.problems import family
+from benchmarks.search.score import Cell, Results
 
 BASE = "tpe"
 MARGIN = 0.05
 
 
-def summary(runs: Sequence[Run], methods: Sequence[str], trials: int) -> list[dict[str, Any]]:
-    """A row for each method: its regret after the epochs of `trials` full trainings, over all problems and by family, against Optuna's TPE."""
-    base = score.grid(runs, BASE, lambda run: run.within(trials * run.epochs))
+def summary(
+    results: Results, methods: Sequence[str], problems: Sequence[str], seeds: int, trials: int
+) -> list[dict[str, Any]]:
+    """A row for each method: its regret after the epochs of `trials` full trainings, against TPE, and by family."""
     rows = []
     for method in methods:
-        found = score.grid(runs, method, lambda run: run.within(trials * run.epochs))
-        if not found:
+        tried = [name for name in problems if results.has(method, name)]
+        if not tried:
             continue
-        every = [value for seeds in found.values() for value in seeds.values()]
-        low, median, high = (float(value) for value in np.quantile(every, [0.25, 0.5, 0.75]))
-        row = {"method": method, "mean": score.mean(found), "quartile": low, "median": median, "quartile3": high}
-        if base:
-            row["to TPE"] = str(score.ratio(found, base))
-            row["behind"] = score.behind(found, base, MARGIN)
-            row["ahead"] = score.behind(base, found, MARGIN)
-        row |= {family: score.mean(grid) for family, grid in _families(found).items()}
+        compared = [name for name in tried if results.has(BASE, name)]
+
+        def measure(name: str, seed: int, method: str = method) -> Cell:
+            run = results.run(method, name, seed)
+            return {"own": run.within(trials * run.epochs)}
+
+        def beside(name: str, seed: int, method: str = method) -> Cell:
+            base = results.run(BASE, name, seed)
+            own, other = measure(name, seed, method)["own"], base.within(trials * base.epochs)
+            return {"own": own, "base": other, "behind": own > other + MARGIN, "ahead": other > own + MARGIN}
+
+        row: dict[str, Any] = {"method": method, **_spread(results.cells(tried, seeds, measure))}
+        if compared:
+            cells = results.cells(compared, seeds, beside)
+            row["to TPE"] = str(score.estimate(cells, score.quotient))
+            for word in ("behind", "ahead"):
+                row[word] = float(np.mean([[cell[word] for cell in line] for line in cells]))
+        for kind in dict.fromkeys(family(name) for name in tried):
+            of_kind = [name for name in tried if family(name) == kind]
+            row[kind] = _spread(results.cells(of_kind, seeds, measure))["mean"]
         rows.append(row)
     return rows
 
 
 def text(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as a table, one method a line; families that a method has no runs of stay empty."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    cells = [columns, *[[_cell(row.get(column)) for column in columns] for row in rows]]
-    widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
-    lines = [
+    lines = _lines(rows)
+    widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
+    return "\n".join(
         "  ".join(
             cell.rjust(width) if i else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in cells
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """The same as a table of Markdown."""
+    head, *body = ("| " + " | ".join(line) + " |" for line in _lines(rows))
+    return "\n".join([head, "|---" * len(_lines(rows)[0]) + "|", *body])
 
 
 def write(folder: Path, runs: Sequence[Run], rows: Sequence[dict[str, Any]]) -> None:
@@ -66,13 +85,15 @@ def write(folder: Path, runs: Sequence[Run], rows: Sequence[dict[str, Any]]) -> 
                 writer.writerow([*known, point.trials, point.epochs, f"{point.end_s:.0f}", f"{point.regret:.5f}"])
 
 
-def _families(found: dict[str, dict[int, float]]) -> dict[str, dict[str, dict[int, float]]]:
-    grouped: dict[str, dict[str, dict[int, float]]] = {}
-    for name, seeds in found.items():
-        stem, _, centre = name.partition("~")
-        family = stem.partition(":")[0] if ":" in stem else stem.rpartition("-")[0]
-        grouped.setdefault(f"{family}~{centre}" if centre else family, {})[name] = seeds
-    return grouped
+def _spread(cells: Sequence[Sequence[Cell]]) -> dict[str, float]:
+    values = np.array([[cell["own"] for cell in line] for line in cells])
+    low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return {"mean": float(values.mean()), "quartile": float(low), "median": float(median), "quartile3": float(high)}
+
+
+def _lines(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    return [columns, *[[_cell(row.get(column)) for column in columns] for row in rows]]
 
 
 def _cell(value: Any) -> str:

@@ -10,12 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
-from benchmarks.search.problems import dino, surfaces, tables
+from benchmarks.search.problems import dino, surfaces, tables, trained
 from benchmarks.search.problems.centres import CENTRES
 from benchmarks.search.problems.problem import Problem
 
-_BUILDERS: Mapping[str, Callable[[], Problem]] = {**dino.PROBLEMS, **surfaces.PROBLEMS, **tables.PROBLEMS}
-SHORT = ("finetune-1", "sparse-1", "ridge-1")
+_BUILDERS: Mapping[str, Callable[[], Problem]] = {
+    **dino.PROBLEMS,
+    **surfaces.PROBLEMS,
+    **tables.PROBLEMS,
+    **trained.PROBLEMS,
+}
+SHORT = ("finetune-1", "sparse-1", "mixed-1")
 
 
 def names() -> tuple[str, ...]:
@@ -39,7 +44,14 @@ def select(patterns: str) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-@lru_cache(maxsize=8)
+def family(name: str) -> str:
+    """The family of a problem, with its moved centre: `dino`, `ridge~off`."""
+    stem, _, centre = name.partition("~")
+    kind = stem.partition(":")[0] if ":" in stem else stem.rpartition("-")[0]
+    return f"{kind}~{centre}" if centre else kind
+
+
+@lru_cache(maxsize=64)
 def build(name: str) -> Problem:
     """A problem by its name."""
     stem, _, centre = name.partition("~")

@@ -56,10 +56,8 @@ class Problem:
     def metric(self) -> Metric:
         return Metric("score", self.direction)
 
-    def regret(self, value: float | None) -> float:
-        """Where a value lies between the optimum (0) and the median random config (1); nothing found is 1, too."""
-        if value is None:
-            return 1.0
+    def regret(self, value: float) -> float:
+        """Where a value lies between the optimum (0) and the median random config (1), or worse (1, too)."""
         return min(1.0, max(0.0, (self.optimum - value) / (self.optimum - self.reference)))
 
     def worth(self, values: Values) -> float:
