@@ -133,6 +133,7 @@ class _Optunas:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             self._study = optuna.create_study(
+                study_name=f"{problem.name}/{seed}",  # Hyperband draws a trial's bracket from it
                 direction=problem.direction.value,
                 sampler=_SAMPLERS[method.sampler](seed),
                 pruner=_PRUNERS[method.pruner](problem.epochs),

@@ -20,7 +20,7 @@ _BUILDERS: Mapping[str, Callable[[], Problem]] = {
     **tables.PROBLEMS,
     **trained.PROBLEMS,
 }
-SHORT = ("finetune-1", "sparse-1", "mixed-1")
+SHORT = ("finetune-1", "sparse-1", "dino-1")
 
 
 def names() -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from tao_automl.tao.metric import Direction, Metric
 
 Values = Mapping[str, Any]
 
-REFERENCE_DRAWS = 400
+REFERENCE_DRAWS = 200
 
 
 @dataclass(frozen=True)
