@@ -30,9 +30,9 @@ def _asks_s(method: Method, problem: Problem, trials: int) -> list[float]:
     session = method.filled(problem, trials)
     times = []
     for _ in range(_REPEATS):
-        number, config, ask_s = timed_ask(session)
+        begin, ask_s = timed_ask(session)
+        assert begin is not None
         times.append(ask_s)
-        values = problem.train(config, number).values
-        best = problem.metric.best(dict(enumerate(values)))
-        session.tell(number, "complete" if best else "diverged", best)
+        best = problem.metric.best(dict(enumerate(problem.train(begin.config, begin.number).values)))
+        session.tell(begin.number, "complete" if best else "diverged", best)
     return times

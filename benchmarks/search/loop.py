@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from benchmarks.search.methods import Method, Session, timed_ask
+from benchmarks.search.methods import Begin, Method, Session, timed_ask
 from benchmarks.search.problems import build
 from benchmarks.search.problems.centres import recentred
 from benchmarks.search.problems.problem import Outcome, Problem
@@ -93,13 +93,17 @@ class Run:
 
 @dataclass
 class _Training:
-    number: int
-    config: Mapping[str, Any]
+    begin: Begin
     outcome: Outcome
     start_s: float
     epoch_s: float
     ask_s: float
     shown: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def to_do(self) -> int:
+        """Epochs that are left, if it is not stopped."""
+        return self.begin.last - self.begin.first - len(self.shown)
 
 
 def run(task: Task) -> Run:
@@ -108,61 +112,68 @@ def run(task: Task) -> Run:
     method = Method.parse(task.method)
     space = problem.space if problem.centre is None else recentred(problem.space, problem.centre(task.seed))
     session = method.open(problem, space, task.seed)
-    rows = tuple(_trials(task, problem, session))
+    rows = tuple(_Clock(task, problem, session).rows())
     return Run(task, problem.epochs, rows, tuple(_points(problem, rows)))
 
 
-def _trials(task: Task, problem: Problem, session: Session) -> Iterator[Row]:
-    events: list[tuple[float, int, int]] = []  # when, which trial, which epoch has ended
-    running: dict[int, _Training] = {}
-    budget, spent, asked = task.trials * problem.epochs, 0, 0
+class _Clock:
+    """The workers and what they are doing."""
 
-    def start(now_s: float) -> None:
-        nonlocal asked
-        number, config, ask_s = timed_ask(session)
-        asked += 1
-        outcome = problem.train(config, task.seed * _SEEDS + number)
-        running[number] = _Training(number, config, outcome, now_s, problem.epoch_s(config), ask_s)
-        heapq.heappush(events, (now_s + running[number].epoch_s, number, 0))
+    def __init__(self, task: Task, problem: Problem, session: Session) -> None:
+        self._task, self._problem, self._session = task, problem, session
+        self._events: list[tuple[float, int, int]] = []  # when, which trial, which epoch has ended
+        self._running: dict[int, _Training] = {}
+        self._spent = self._asked = 0
 
-    for _ in range(min(task.workers, task.trials)):
-        start(0.0)
-    while events:
-        now_s, number, epoch = heapq.heappop(events)
-        training = running[number]
-        ending = _epoch(session, problem, training, epoch)
-        spent += 1
-        if ending is None:
-            heapq.heappush(events, (now_s + training.epoch_s, number, epoch + 1))
-            continue
-        best = problem.metric.best(dict(training.shown)) if ending in ("complete", "pruned") else None
-        session.tell(number, ending, best)
-        yield _row(running.pop(number), ending, best, now_s)
-        if spent + _open(running, problem) < budget and asked < _MOST * task.trials:
-            start(now_s)
+    def rows(self) -> Iterator[Row]:
+        """The trials in the order in which they end."""
+        self._start(0.0)
+        while self._events:
+            now_s, number, epoch = heapq.heappop(self._events)
+            training = self._running[number]
+            ending = self._epoch(training, epoch)
+            self._spent += 1
+            if ending is None:
+                heapq.heappush(self._events, (now_s + training.epoch_s, number, epoch + 1))
+                continue
+            best = self._problem.metric.best(dict(training.shown)) if ending in ("complete", "pruned") else None
+            self._session.tell(number, ending, best)
+            yield _row(self._running.pop(number), ending, best, now_s)
+            self._start(now_s)
 
+    def _start(self, now_s: float) -> None:
+        """Give every free worker a trial, as far as the budget goes and the search has one."""
+        task, problem = self._task, self._problem
+        while len(self._running) < task.workers and self._asked < _MOST * task.trials:
+            to_do = sum(training.to_do for training in self._running.values())
+            if self._spent + to_do >= task.trials * problem.epochs:
+                return
+            begin, ask_s = timed_ask(self._session)
+            if begin is None:
+                return
+            self._asked += 1
+            # What goes on from another trial is the same training: it has that one's noise.
+            outcome = problem.train(begin.config, task.seed * _SEEDS + begin.origin)
+            epoch_s = problem.epoch_s(begin.config)
+            self._running[begin.number] = _Training(begin, outcome, now_s, epoch_s, ask_s)
+            heapq.heappush(self._events, (now_s + epoch_s, begin.number, begin.first))
 
-def _open(running: Mapping[int, _Training], problem: Problem) -> int:
-    """Epochs that the running trials have yet to do, if none is stopped."""
-    return sum(problem.epochs - len(training.shown) for training in running.values())
-
-
-def _epoch(session: Session, problem: Problem, training: _Training, epoch: int) -> str | None:
-    """Report an epoch; how the trial ends with it, or None."""
-    value = training.outcome.values[epoch]
-    if value is None:
-        return training.outcome.failure
-    training.shown[epoch] = value
-    stop = session.report(training.number, epoch, value)
-    if epoch + 1 == problem.epochs:
-        return "complete"
-    return "pruned" if stop else None
+    def _epoch(self, training: _Training, epoch: int) -> str | None:
+        """Report an epoch; how the trial ends with it, or None."""
+        value = training.outcome.values[epoch]
+        if value is None:
+            return training.outcome.failure
+        training.shown[epoch] = value
+        stop = self._session.report(training.begin.number, epoch, value)
+        if epoch + 1 == training.begin.last:
+            return "complete"
+        return "pruned" if stop else None
 
 
 def _row(training: _Training, ending: str, best: tuple[int, float] | None, now_s: float) -> Row:
     return Row(
-        number=training.number,
-        config=training.config,
+        number=training.begin.number,
+        config=training.begin.config,
         ending=ending,
         epochs=len(training.shown) + (ending in ("memory", "diverged")),
         best_epoch=best[0] if best else None,

@@ -44,11 +44,24 @@ _PRUNERS: Mapping[str, Callable[[int], BasePruner]] = {
 }
 
 
+@dataclass(frozen=True)
+class Begin:
+    """A trial that begins. It trains from epoch `first` until `last` of them are done. `origin` is the trial that
+    began the training, which is another one where a trial goes on from it.
+    """
+
+    number: int
+    config: Mapping[str, Any]
+    origin: int
+    first: int
+    last: int
+
+
 class Session(Protocol):
     """One search: what the loop asks of it."""
 
-    def ask(self) -> tuple[int, dict[str, Any]]:
-        """A new trial: its number and config."""
+    def ask(self) -> Begin | None:
+        """A new trial; None while others must end first."""
         ...
 
     def report(self, number: int, epoch: int, value: float) -> bool:
@@ -129,7 +142,7 @@ class _Optunas:
     """Optuna as in its tutorial: objective, sampler, pruner."""
 
     def __init__(self, method: Method, problem: Problem, space: SearchSpace, seed: int) -> None:
-        self._space, self._prunes = space, method.pruner != "none"
+        self._space, self._prunes, self._epochs = space, method.pruner != "none", problem.epochs
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             self._study = optuna.create_study(
@@ -142,10 +155,10 @@ class _Optunas:
             self._study.enqueue_trial(space.centre())
         self._running: dict[int, Trial] = {}
 
-    def ask(self) -> tuple[int, dict[str, Any]]:
+    def ask(self) -> Begin:
         trial = self._study.ask()
         self._running[trial.number] = trial
-        return trial.number, self._space.suggest(trial)
+        return Begin(trial.number, self._space.suggest(trial), trial.number, 0, self._epochs)
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         trial = self._running[number]
@@ -164,7 +177,7 @@ class _Ours:
     """A study of this project, told as the tuner tells it."""
 
     def __init__(self, method: Method, problem: Problem, space: SearchSpace, seed: int) -> None:
-        self._space = space
+        self._space, self._epochs = space, problem.epochs
         chosen = {
             attributes.ALGORITHM: method.sampler,
             attributes.PRUNER: method.pruner,
@@ -185,10 +198,10 @@ class _Ours:
             best = problem.metric.best(dict(enumerate(values)))
             self._study.tell(trial, best[1] if best else None, state=TrialState.COMPLETE if best else TrialState.FAIL)
 
-    def ask(self) -> tuple[int, dict[str, Any]]:
+    def ask(self) -> Begin:
         number, values = studies.ask(self._study, self._space)
         studies.set_trial_attributes(self._study, number, {attributes.VALUES: values})
-        return number, values
+        return Begin(number, values, number, 0, self._epochs)
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         studies.report(self._study, number, {epoch: value})
@@ -207,8 +220,8 @@ class _Ours:
         studies.tell(self._study, number, state, best[1] if best and ending == "complete" else None)
 
 
-def timed_ask(session: Session) -> tuple[int, dict[str, Any], float]:
+def timed_ask(session: Session) -> tuple[Begin | None, float]:
     """As `Session.ask`, with the seconds it took."""
     began = time.perf_counter()
-    number, values = session.ask()
-    return number, values, time.perf_counter() - began
+    begin = session.ask()
+    return begin, time.perf_counter() - began
