@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +30,24 @@ _OFFSET = 0.12
 _LR, _LR_BACKBONE, _BATCH = "train.optim.lr", "train.optim.lr_backbone", "dataset.batch_size"
 
 
-def _skill() -> tuple[Skill, Schema, dict[str, Any]]:
+@lru_cache
+def launch(epochs: int) -> tuple[Skill, Schema, dict[str, Any]]:
+    """The skill, its schema, and the spec that a search of so many epochs launches."""
     skill = bank.Bank.of(_SKILLS).find("dino")
     given = {item.path: item.value for item in skill.facts.launch}
-    given[skill.facts.keys.epochs] = EPOCHS
+    given[skill.facts.keys.epochs] = epochs
     return skill, skill.schema("train"), spec.build(skill.template("train"), given, {})
 
 
-def _space() -> SearchSpace:
-    skill, schema, launched = _skill()
-    return SearchSpace.build(schema, launched, skill.facts.search, Overrides(), Limits(epochs=EPOCHS))
+def space_for(epochs: int) -> SearchSpace:
+    """The space that the project builds for a search of so many epochs."""
+    skill, schema, launched = launch(epochs)
+    return SearchSpace.build(schema, launched, skill.facts.search, Overrides(), Limits(epochs=epochs))
 
 
 def raw_space() -> SearchSpace:
     """The default set in the schema's own bounds, all linear. An open upper end is twice the launched value."""
-    _, schema, launched = _skill()
+    _, schema, launched = launch(EPOCHS)
     found = [_linear(schema.fields[path], launched) for path in schema.default_set]
     parameters = tuple(item for item in found if item is not None)
     return SearchSpace(parameters, order=tuple(item.path for item in parameters))
@@ -65,7 +68,7 @@ def _linear(field: Field, launched: Mapping[str, Any]) -> Parameter | None:
 def _surface(number: int) -> Surface:
     name = f"dino-{number}"
     rng = stream("surface", name)
-    space = _space()
+    space = space_for(EPOCHS)
     best = space.decode(space.centre())
     while best == space.decode(space.centre()):
         best = nearby(space, _OFFSET, rng)

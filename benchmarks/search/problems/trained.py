@@ -1,25 +1,30 @@
-"""Real trainings of small models of scikit-learn, on data sets that it brings along.
+"""Real trainings: small models of scikit-learn on data sets that it brings along, and the stand-in trainer.
 
 What a config is worth is the mean over four trainings that no search sees. The best config is not known: `_KNOWN` has
 the best of many that were tried, and the median random one, as `python -m benchmarks.search.explore` finds
-them. Searches start at scikit-learn's own defaults.
+them. Searches start at scikit-learn's own defaults, or at DINO's launched
+config.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.search.problems import dino
 from benchmarks.search.problems.problem import Outcome, Problem, Values
 from tao_automl.search.parameter import Encoding, Parameter
 from tao_automl.search.space import SearchSpace
+from tao_automl.tao import keypath
 from tao_automl.tao.metric import Direction
 
 EPOCHS = 12
@@ -29,11 +34,15 @@ _HIDDEN_SEED = 10_000_000  # of the repeats, far from those of any search
 
 @dataclass(frozen=True)
 class Trained:
-    """A model: its parameters, and how it is fitted: the metric by epoch for a config and a seed."""
+    """A model: its space, and how it is fitted: the metric by epoch for a config and a seed."""
 
-    parameters: tuple[Parameter, ...]
+    space: Callable[[], SearchSpace]
     direction: Direction
     fit: Callable[[Values, int], Iterator[float]]
+
+
+def _space(*parameters: Parameter) -> Callable[[], SearchSpace]:
+    return lambda: SearchSpace(parameters, order=tuple(item.path for item in parameters))
 
 
 def _range(path: str, default: float, low: float, high: float) -> Parameter:
@@ -102,13 +111,40 @@ def _boosting(values: Values, seed: int) -> Iterator[float]:
         yield float(log_loss(val_y, model.predict_proba(val_x)))
 
 
+@lru_cache
+def _shapes() -> tuple[Any, Any]:
+    from tao_automl.standin import examples, shapes  # noqa: PLC0415
+    from tao_automl.standin.learner import SIDE  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder:
+        shapes.write(Path(folder))
+        splits = [Path(folder, name) for name in ("train", "val")]
+        train, val = (examples.load([(split / "images", split / "annotations.json")], SIDE) for split in splits)
+    return train, val
+
+
+def _standin(values: Values, seed: int) -> Iterator[float]:
+    from tao_automl.standin import shapes  # noqa: PLC0415
+    from tao_automl.standin.learner import Learner  # noqa: PLC0415
+    from tao_automl.standin.recipe import Recipe  # noqa: PLC0415
+
+    train, val = _shapes()
+    spec = dino.launch(EPOCHS)[2]
+    for path, value in values.items():
+        spec = keypath.assign(spec, path, value)
+    learner = Learner(Recipe.of(spec), len(shapes.SHAPES) + 1, seed)
+    for epoch in range(EPOCHS):
+        learner.train_epoch(train, epoch)
+        yield float(learner.validate(val, val.categories)[0].map50)
+
+
 def _only(values: Values, *without: str) -> dict[str, Any]:
     return {path: value for path, value in values.items() if path not in without}
 
 
 MODELS: Mapping[str, Trained] = {
     "trained-mlp": Trained(
-        (
+        _space(
             _range("learning_rate_init", 1e-3, 1e-5, 0.3),
             _range("alpha", 1e-4, 1e-6, 1.0),
             _ordered("batch_size", 200, 8, 16, 32, 64, 128, 200, 400),
@@ -121,7 +157,7 @@ MODELS: Mapping[str, Trained] = {
         _mlp,
     ),
     "trained-linear": Trained(
-        (
+        _space(
             _range("alpha", 1e-4, 1e-7, 1.0),
             _range("eta0", 0.01, 1e-5, 1.0),
             _one_of("loss", "hinge", "log_loss", "modified_huber"),
@@ -132,7 +168,7 @@ MODELS: Mapping[str, Trained] = {
         _linear,
     ),
     "trained-boosting": Trained(
-        (
+        _space(
             _range("learning_rate", 0.1, 0.003, 1.0),
             _whole("max_depth", 3, 1, 8),
             _part("subsample", 1.0, 0.3, 1.0),
@@ -142,6 +178,7 @@ MODELS: Mapping[str, Trained] = {
         Direction.MINIMIZE,
         _boosting,
     ),
+    "standin-dino": Trained(partial(dino.space_for, EPOCHS), Direction.MAXIMIZE, _standin),
 }
 
 # The best of those tried, and the median random config.
@@ -180,15 +217,15 @@ def mean(name: str, values: Values) -> tuple[float, ...]:
 
 
 def space(name: str) -> SearchSpace:
-    parameters = MODELS[name].parameters
-    return SearchSpace(parameters, order=tuple(item.path for item in parameters))
+    """What is searched of a model."""
+    return MODELS[name].space()
 
 
 def _build(name: str) -> Problem:
     model = MODELS[name]
     optimum, reference = _KNOWN[name]
     train, worth = partial(_train, name), partial(mean, name)
-    return Problem(name, "trained", space(name), EPOCHS, model.direction, train, worth, optimum, reference)
+    return Problem(name, name.partition("-")[0], space(name), EPOCHS, model.direction, train, worth, optimum, reference)
 
 
 PROBLEMS: Mapping[str, Callable[[], Problem]] = {
