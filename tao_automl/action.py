@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tao_automl import copies, runs
+from tao_automl import copies, jobs, runs
 from tao_automl import plan as plans
 from tao_automl.actionplan import Prepared
 from tao_automl.errors import JobError
@@ -90,7 +90,7 @@ def _write(plan: Plan, prepared: Prepared) -> None:
     prepared.paths.folder.mkdir(parents=True, exist_ok=True)
     for path, text in prepared.feed.files.items():
         path.write_text(text, encoding="utf-8")
-    plans.write_job(prepared.paths, prepared.job, prepared.spec)
+    jobs.write_job(prepared.paths, prepared.job, prepared.spec)
 
 
 def finish(plan: Plan, prepared: Prepared, state: JobStatus) -> Done:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tao_automl import feed, functions, launch, mounts, parents, refusals, results, runs, structure
+from tao_automl import feed, functions, jobs, launch, mounts, parents, refusals, results, runs, structure
 from tao_automl import plan as plans
 from tao_automl.errors import UsageError, near
 from tao_automl.execution.job import JobSpec
@@ -141,7 +141,7 @@ def _origin(plan: Plan, asked: Asked) -> Origin:
 
 
 def _job(plan: Plan, action: Action, paths: AttemptPaths, values: Mapping[str, Any], made: Iterable[Path]) -> JobSpec:
-    job = plans.job(plan, f"{plan.name}-{paths.folder.name}", action, paths, values)
+    job = jobs.job(plan, f"{plan.name}-{paths.folder.name}", action, paths, values)
     outside = [path.parent for path in made if path.parent != paths.folder]
     if not outside or plan.runtime != CONTAINERS:
         return job

@@ -14,6 +14,7 @@ from tao_automl.plan import Plan
 from tao_automl.recovery import Decision, History
 from tao_automl.search import attributes
 from tao_automl.search.study import FrozenTrial
+from tao_automl.segments import Segment
 from tao_automl.tao import checkpoint, failure, keypath, metricfile, spec, status
 from tao_automl.tao.failure import Diagnosis
 from tao_automl.tao.status import Progress
@@ -49,11 +50,11 @@ class Watched:
         if chunk.lines or size != self.log_size:
             self.heard_s, self.log_size = now_s, size
 
-    def close(self, plan: Plan, paths: AttemptPaths) -> None:
-        """Read what a trainer without a status file leaves at its end."""
+    def close(self, plan: Plan, paths: AttemptPaths, epochs: int) -> None:
+        """Read what a trainer without a status file leaves at its end, after so many epochs."""
         name = plan.skill.actions["train"].metric_file
         if name is not None and self.progress.runs == 0:
-            self.progress = metricfile.read(paths.folder / name, plan.epochs) or self.progress
+            self.progress = metricfile.read(paths.folder / name, epochs) or self.progress
 
     def is_silent(self, now_s: float, limit_s: float | None) -> bool:
         """True if nothing was heard for `limit_s`; None: for ten minutes, or five epochs where they are longer."""
@@ -69,38 +70,50 @@ def points(plan: Plan, progress: Progress) -> dict[int, float]:
     return {epoch: value for epoch, value in values.items() if value is not None}
 
 
-def is_done(plan: Plan, state: JobStatus, progress: Progress) -> bool:
+def is_done(segment: Segment, state: JobStatus, progress: Progress) -> bool:
     """True if the training came to its end. A job killed after it had said so has lost nothing by that."""
     code = 0 if progress.finished and state.exit_code in KILLED else state.exit_code
-    return status.verdict(code, progress, "train", plan.epochs).ok
+    return status.verdict(code, progress, "train", segment.epochs).ok
 
 
-def facts(plan: Plan, paths: AttemptPaths, state: JobStatus, values: Mapping[int, float]) -> dict[str, Any]:
-    """What is stored of an attempt that has ended: exit code, time, best epoch and its checkpoint."""
+def facts(
+    plan: Plan, paths: AttemptPaths, state: JobStatus, values: Mapping[int, float], segment: Segment
+) -> dict[str, Any]:
+    """What is stored of an attempt that has ended: exit code, time, best epoch and its checkpoint.
+
+    The best epoch may be one of the trial that it went on from. `values` are those of its own epochs.
+    """
     found: dict[str, Any] = {}
     if state.exit_code != 0:  # each attribute is a commit, and most jobs end well
         found[attributes.EXIT_CODE] = state.exit_code
     if state.started_at_s is not None and state.ended_at_s is not None:
         found[attributes.TRAINER_TIME_S] = round(state.ended_at_s - state.started_at_s, 3)
-    best = plan.metric.best(values)
-    if best is not None:
-        found[attributes.BEST_EPOCH], found[attributes.BEST_VALUE] = best
-        names = plan.skill.facts.checkpoints
-        files = checkpoint.scan(paths.checkpoints(names.folder), names)
-        file = checkpoint.choose(files, values, plan.metric)
-        if file is not None:
-            found[attributes.CHECKPOINT] = plan.paths.relative(file.path)
+    best = plan.metric.best(segment.whole(values)) if values else None
+    if best is None:
+        return found
+    found[attributes.BEST_EPOCH], found[attributes.BEST_VALUE] = best
+    names = plan.skill.facts.checkpoints
+    files = checkpoint.scan(paths.checkpoints(names.folder), names)
+    file = checkpoint.choose(files, values, plan.metric)
+    if best[0] in segment.before and segment.best_before is not None:
+        found[attributes.CHECKPOINT] = segment.best_before
+    elif file is not None:
+        found[attributes.CHECKPOINT] = plan.paths.relative(file.path)
+    if (last := checkpoint.of_epoch(files, segment.epochs - 1)) is not None and segment.end < plan.epochs:
+        found[attributes.END] = plan.paths.relative(last.path)
     return found
 
 
-def diagnose(plan: Plan, paths: AttemptPaths, state: JobStatus, progress: Progress, silent: bool) -> Diagnosis:
+def without_metric(plan: Plan, progress: Progress) -> Diagnosis:
+    """Why an attempt that came to its end failed: it has not said what it was worth."""
+    return failure.without_metric((plan.metric.name, *plan.metric.aliases), progress.points)
+
+
+def diagnose(paths: AttemptPaths, state: JobStatus, progress: Progress, silent: bool) -> Diagnosis:
     """Why an attempt failed: the logs of all its nodes know more than the exit code does.
 
     `silent`: it was stopped because nothing was heard of it.
     """
-    metric = plan.metric
-    if is_done(plan, state, progress):
-        return failure.without_metric((metric.name, *metric.aliases), progress.points)
     logs = [paths.log, *sorted(paths.folder.glob("node-*/log.txt"))]
     tail = "\n".join(line for log in logs for line in failure.tail(log))
     if silent:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tao_automl import copies, pins, studyfile
+from tao_automl import copies, jobs, pins, studyfile
 from tao_automl import plan as plans
 from tao_automl.config import Settings
 from tao_automl.errors import PlatformError, StudyError
@@ -196,7 +196,7 @@ def _prepare(plan: Plan, cluster: Cluster, listeners: Sequence[Listener], now: C
     token = plan.studies.folder / f".{plan.name}.{os.getpid()}"
     try:
         token.write_text("", encoding="utf-8")
-        job = plans.trial_job(plan, 0, 1)
+        job = jobs.trial_job(plan, 0, 1)
         cluster.prepare(job, token, lambda node, text: events.emit("preparing", node=node, detail=text))
     finally:
         token.unlink(missing_ok=True)
@@ -248,7 +248,7 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         attributes.TRIALS: plan.trials,
         attributes.EPOCHS: plan.epochs,
         attributes.ALGORITHM: settings["algorithm"],
-        attributes.PRUNER: settings["pruner"],
+        attributes.PRUNER: plan.pruner,
         attributes.SEED: settings["seed"],
     }
 

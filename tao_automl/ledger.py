@@ -11,6 +11,8 @@ from typing import Any
 
 from tao_automl.search import attributes, stopping
 from tao_automl.search import study as studies
+from tao_automl.search.algorithms import Schedule
+from tao_automl.search.proposal import Proposal, is_proposed
 from tao_automl.search.space import SearchSpace
 from tao_automl.search.study import FrozenTrial, Study, TrialState
 
@@ -18,16 +20,18 @@ from tao_automl.search.study import FrozenTrial, Study, TrialState
 class Ledger:
     """Trials of one study, for its one driver."""
 
-    def __init__(self, study: Study, space: SearchSpace) -> None:
+    def __init__(self, study: Study, space: SearchSpace, schedule: Schedule) -> None:
         self._study = study
         self._space = space
+        self._schedule = schedule
+        self._next: tuple[Proposal | None] | None = None  # what would be proposed, if that was asked since
         self._known: list[FrozenTrial] | None = None  # what was read last; None once something was written
         self._running: list[FrozenTrial] = []  # of them
         self._past = stopping.Past()  # of those that are finished: they do not change, so it holds for their number
 
     def trials(self) -> list[FrozenTrial]:
         if self._known is None:
-            self._known = studies.trials(self._study)
+            self._known, self._next = studies.trials(self._study), None
             self._running = [trial for trial in self._known if trial.state == TrialState.RUNNING]
             if sum(trial.state.is_finished() for trial in self._known) != self._past.finished:
                 self._past = stopping.past(self._known)
@@ -44,11 +48,36 @@ class Ledger:
     def spent(self, now: datetime) -> stopping.Spent:
         return stopping.spent(self.running(), now, self._past)
 
+    def proposal(self) -> Proposal | None:
+        """What the next trial is to be; None while others must end first, or if there is none.
+
+        One that a driver stored before it died comes first.
+        """
+        trials = self.trials()
+        if self._next is None:
+            waiting = [trial for trial in trials if trial.state == TrialState.WAITING and is_proposed(trial)]
+            found = Proposal.of(waiting[0]) if waiting else self._schedule.propose(trials, self._space)
+            self._next = (found,)
+        return self._next[0]
+
+    def needed(self) -> frozenset[int] | None:
+        """Trials whose last checkpoint must stay, because another goes on from it or may; None: none ever does."""
+        if not self._schedule.continues:
+            return None
+        trials = self.trials()
+        begun = {trial.user_attrs.get(attributes.PARENT) for trial in trials if not trial.state.is_finished()}
+        return self._schedule.needed(trials) | {int(number) for number in begun if number is not None}
+
     def ask(self) -> tuple[int, dict[str, Any]]:
         """A new trial: its number and its config."""
-        number, values = studies.ask(self._study, self._space)
+        proposal = self.proposal()
+        assert proposal is not None, "nothing is asked for that is not proposed"
+        number, values = studies.ask(self._study, self._space, proposal)
         self._known = None
         return number, values
+
+    def trial(self, number: int) -> FrozenTrial:
+        return self.trials()[number]
 
     def config(self, number: int) -> dict[str, Any]:
         """The config of a running trial, also when its driver died while it was asked."""

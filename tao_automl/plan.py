@@ -1,47 +1,40 @@
 """What a run will do, decided before anything starts.
 
-`prepare` reads the skill and the data and returns a `Plan`; `trial_spec` and `trial_job` turn a plan and a
-proposed config into what is submitted. `plan` prints the first job, `run` submits it: both call the same
-functions, so the dry run is the run up to the start.
+`prepare` reads the skill and the data and returns a `Plan`, from which `jobs` makes what is submitted.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-import re
-import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tao_automl import capacity, launch, mounts, studydata
+from tao_automl import capacity, fidelity, launch, mounts, studydata
 from tao_automl.capacity import Need
 from tao_automl.config import Settings
 from tao_automl.errors import SkillError, UsageError
 from tao_automl.execution import runtimes
 from tao_automl.execution.cluster import Room
-from tao_automl.execution.job import JobSpec, Mount, Staged, run_sh
+from tao_automl.execution.job import Mount, Staged
 from tao_automl.launch import Launch
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths, skills_dir
 from tao_automl.search import algorithms
+from tao_automl.search.algorithms import Schedule
 from tao_automl.search.overrides import Overrides
 from tao_automl.search.overrides import read as read_overrides
 from tao_automl.search.space import Limits, SearchSpace
-from tao_automl.tao import keypath, remote, skill
-from tao_automl.tao import spec as spec_file
+from tao_automl.tao import keypath, skill
 from tao_automl.tao.bank import Bank
 from tao_automl.tao.dataset import Data
 from tao_automl.tao.metric import Metric
 from tao_automl.tao.skill import Action, Skill
-from tao_automl.tao.template import dumps_json, dumps_toml
 
 OFF = "AutoML policy is off"
 CONTAINERS = "docker"  # the runtime whose jobs see only what is mounted
-FORMATS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"toml": dumps_toml, "json": dumps_json}
-_SCRIPT = re.compile(r"\n.*\S|<<|&&|\|\||[;|<>$`]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -56,6 +49,7 @@ class Plan:
     metric: Metric
     space: SearchSpace
     epochs: int
+    schedule: Schedule
     runtime: str
     embedded: bool = False  # nobody named data: the stand-in trains on its sample data
     pinned: Mapping[str, Staged] = field(default_factory=dict)  # what is read from an object store, by address
@@ -83,6 +77,12 @@ class Plan:
     def trials(self) -> int:
         """Trials in all; without anything to search, one."""
         return int(self.settings["trials"]) if self.space.parameters else 1
+
+    @property
+    def pruner(self) -> str:
+        """What stops trials early: what was asked, else what belongs to the algorithm."""
+        asked: str | None = self.settings["pruner"]
+        return asked or algorithms.find(self.settings["algorithm"]).pruner
 
     @property
     def parallel(self) -> int:
@@ -205,7 +205,7 @@ def known(
     pins = studydata.pins_of(settings, pinned)
     with studydata.opened(settings, chosen, pins, embedded=embedded) as data:
         plan = dataclasses.replace(_plan(settings, chosen, data, runtime, now), embedded=embedded)
-        plan = dataclasses.replace(plan, pinned=pins.of([plan.launch.spec, _choices(plan)]))
+        plan = dataclasses.replace(plan, pinned=pins.of([plan.launch.spec, choices(plan)]))
         capacity.check_shares(plan.need, settings)
         if plan.gpus and settings["address"] is None:
             plan = dataclasses.replace(plan, gpus_here=capacity.gpus_here(settings))
@@ -231,7 +231,8 @@ def check_machine(plan: Plan) -> None:
     """
     capacity.check_secrets(plan.settings)
     if plan.runtime == CONTAINERS:
-        trial_job(plan, 0, 1)
+        plan.image(plan.skill.actions["train"])
+        seen(plan, plan.paths.attempt(0, 1), trial_values(plan))
     if plan.settings["address"] is None:
         capacity.check_room(plan.need, plan.gpus_here)
 
@@ -241,6 +242,9 @@ def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: date
     metric = launch.metric_of(chosen, settings)
     launch.check_metric(chosen, metric, launched.spec)
     epochs = launch.epochs(chosen, launched.spec)
+    searched = space(chosen, launched, settings, epochs, data.samples)
+    schedule = fidelity.schedule(chosen, launched, settings, searched, metric)
+    schedule.check()
     return Plan(
         settings=settings,
         name=settings["name"] or f"{chosen.model}-{now:%Y%m%d-%H%M%S}",
@@ -248,8 +252,9 @@ def _plan(settings: Settings, chosen: Skill, data: Data, runtime: str, now: date
         data=data,
         launch=launched,
         metric=metric,
-        space=space(chosen, launched, settings, epochs, data.samples),
+        space=searched,
         epochs=epochs,
+        schedule=schedule,
         runtime=runtime,
     )
 
@@ -283,105 +288,26 @@ def space(chosen: Skill, launched: Launch, settings: Settings, epochs: int, samp
     return SearchSpace.build(schema, launched.spec, facts, overrides, limits)
 
 
-def trial_spec(plan: Plan, values: Mapping[str, Any], paths: AttemptPaths) -> dict[str, Any]:
-    """The full spec of one attempt: template, what was launched over it, the proposed config, the folder."""
-    own = {plan.skill.facts.keys.results_dir: str(paths.folder)}
-    full = spec_file.build(plan.launch.spec, {}, {**values, **own})
-    found: dict[str, Any] = remote.replaced(full, plan.places)
-    return found
-
-
-def first_spec(plan: Plan) -> dict[str, Any]:
-    """The spec of trial 0, which is the launched config itself."""
-    return trial_spec(plan, plan.space.decode(plan.space.centre()), plan.paths.attempt(0, 1))
-
-
-def job_id(name: str, number: int, attempt: int) -> str:
-    """Derived, so that submitting twice is attaching: `<study>-<trial>-<attempt>`."""
-    return f"{name}-{number:04d}-{attempt}"
-
-
-def is_trial_job(identity: str, name: str) -> bool:
-    """True for what `job_id` makes for a study: not for its actions, nor for the further nodes of a trial."""
-    return identity.startswith(f"{name}-") and re.fullmatch(r"\d{4,}-\d+", identity[len(name) + 1 :]) is not None
-
-
-def trial_job(plan: Plan, number: int, attempt: int) -> JobSpec:
-    """The job of one attempt of one trial."""
-    paths, action = plan.paths.attempt(number, attempt), plan.skill.actions["train"]
-    made = job(plan, job_id(plan.name, number, attempt), action, paths, {**plan.launch.overrides, **_choices(plan)})
-    return dataclasses.replace(made, trial=number, attempt=attempt, nodes=plan.nodes)
-
-
-def _choices(plan: Plan) -> dict[str, Any]:
+def choices(plan: Plan) -> dict[str, Any]:
     """What a search may choose from, by key path."""
     return {item["path"]: item.get("choices") for item in plan.space.as_dict()["searched"]}
 
 
-def job(plan: Plan, identity: str, action: Action, paths: AttemptPaths, values: Mapping[str, Any]) -> JobSpec:
-    """A training trial and an export are the same kind of thing: a command with a spec in a folder.
+def trial_values(plan: Plan) -> dict[str, Any]:
+    """What the specs of trials hold over the template, by key path."""
+    return {**plan.launch.overrides, **choices(plan)}
 
-    Args:
-        values: what the spec holds over the action's template: the paths in it are what a container must see.
 
-    Raises:
-        UsageError: one of the paths cannot be mounted.
+def seen(plan: Plan, paths: AttemptPaths, values: Mapping[str, Any]) -> tuple[Mount, ...]:
+    """What a container must see of this machine, by the paths in `values` and in the settings.
+
+    Archives are unpacked when the study starts: their folders count before they are there.
     """
-    settings, variables = plan.settings, plan.settings["env"]
-    command = _command(action, paths)
-    return JobSpec(
-        id=identity,
-        action=action.name,
-        image=plan.image(action),
-        command=command,
-        folder=paths.folder,
-        runtime=plan.runtime,
-        study=plan.identity,
-        mounts=_mounts(plan, paths, values) if plan.runtime == CONTAINERS else (),
-        staged=tuple(plan.pinned.values()),
-        env={name: value for name, value in variables.items() if value is not None},
-        secrets=tuple(sorted(name for name, value in variables.items() if value is None)),
-        gpus=plan.gpus,
-        shm_bytes=settings["shm_size"],
-        image_policy=settings["image_policy"],
-        network=settings["network"],
-    )
-
-
-def _command(action: Action, paths: AttemptPaths) -> tuple[str, ...]:
-    """The action's command; one that is a script of a shell is given to one."""
-    config = str(paths.config(action.config_format))
-    if _SCRIPT.search(action.command):
-        return ("bash", "-c", action.command.replace("{config_path}", shlex.quote(config)))
-    return tuple(part.replace("{config_path}", config) for part in action.command.split())
-
-
-def _mounts(plan: Plan, paths: AttemptPaths, values: Mapping[str, Any]) -> tuple[Mount, ...]:
-    """Archives are unpacked when the study starts: their folders count before they are there."""
     archives = [item for item in plan.data.all if item.archive is not None]
     unpacked = [launch.images_dir(item, plan.studies) for item in archives]
     extra = [mount for folder in unpacked for mount in mounts.same_path(folder, "--studies-dir")]
     extra += [Mount(path, path) for path in plan.places.values()]
     return mounts.mounts(values, paths.folder, [*extra, *mounts.named(plan.settings["mount"])])
-
-
-def write_job(paths: AttemptPaths, job: JobSpec, spec: Mapping[str, Any]) -> None:
-    """Write what is submitted: enough to run the job by hand. `spec.yaml` comes last: where it is, all is.
-
-    A command that reads another format gets the spec in that one too.
-    """
-    text = spec_file.dump(spec)
-    paths.folder.mkdir(parents=True, exist_ok=True)
-    paths.job.write_text(job.to_json() + "\n", encoding="utf-8")
-    paths.run_sh.write_text(run_sh(job, runtimes.by_name(job.runtime).command(job)), encoding="utf-8")
-    paths.run_sh.chmod(0o755)
-    for format_name, write in FORMATS.items():
-        config = paths.config(format_name)
-        if config != paths.spec and any(str(config) in part for part in job.command):
-            config.write_text(write(spec), encoding="utf-8")
-    fresh = paths.spec.with_suffix(".new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.rename(paths.spec)
 
 
 def _runtime(settings: Settings, embedded: bool) -> str:

@@ -54,11 +54,15 @@ class Winner:
 
 @dataclass(frozen=True)
 class Criteria:
-    """What decides which checkpoints stay: of how many trials (or "all"), by which metric, in which files."""
+    """What decides which checkpoints stay: of how many trials (or "all"), by which metric, in which files.
+
+    `needed`: trials from whose last checkpoint another goes on, or may. None: no trial ever does.
+    """
 
     metric: Metric
     names: CheckpointNames
     keep: int | str
+    needed: frozenset[int] | None = None
 
 
 def ranking(trials: Iterable[FrozenTrial], metric: Metric) -> list[FrozenTrial]:
@@ -142,11 +146,19 @@ def discard(folder: Path, names: CheckpointNames) -> None:
 def retain(paths: StudyPaths, trials: Sequence[FrozenTrial], criteria: Criteria, told: int | None = None) -> None:
     """After a trial: of the best trials their best checkpoint stays, of the others none.
 
-    With the number of the trial that was `told` last, only it and what it has displaced are looked at.
+    With the number of the trial that was `told` last, only it and what it has displaced are looked at, unless trials
+    go on from others. From those that are needed for that, the last checkpoint stays too, and the best.
     """
     top, ranked = int(criteria.keep), ranking(trials, criteria.metric)
-    kept = {paths.folder / str(trial.user_attrs.get(attributes.CHECKPOINT)) for trial in ranked[:top]}
-    looked = trials if told is None else [trial for trial in trials if trial.number == told] + ranked[: top + 1]
+    stored = [trial.user_attrs.get(attributes.CHECKPOINT) for trial in ranked[:top]]
+    for number in criteria.needed or ():
+        stored += [trials[number].user_attrs.get(name) for name in (attributes.CHECKPOINT, attributes.END)]
+    kept = {paths.folder / path for path in stored if path}
+    looked = (
+        trials
+        if told is None or criteria.needed is not None
+        else [trial for trial in trials if trial.number == told] + ranked[: top + 1]
+    )
     for trial in looked:
         if not trial.state.is_finished():
             continue

@@ -37,10 +37,10 @@ def test_a_trainer_without_a_status_file_is_judged_by_the_file_that_its_skill_na
     assert made.metric == Metric("val_mse", Direction.MINIMIZE, ("mse",), "test_mse")
     paths, watched = made.paths.attempt(0, 1), Watched(0.0)
     watched.read(paths, 1.0)
-    watched.close(made, paths)
+    watched.close(made, paths, made.epochs)
     assert attempts.points(made, watched.progress) == {}
     paths.folder.mkdir(parents=True)
     (paths.folder / "m.json").write_text('{"val_mse": 0.5}')
-    watched.close(made, paths)
+    watched.close(made, paths, made.epochs)
     assert attempts.points(made, watched.progress) == {2: 0.5}
     assert attempts.is_done(made, JobStatus("s-0000-1", Phase.EXITED, exit_code=0), watched.progress)

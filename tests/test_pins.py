@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tao_automl import pins
+from tao_automl import jobs, pins
 from tao_automl import plan as plans
 from tao_automl.errors import AutoMLError, ConfigError, PlatformError, UsageError
 from tao_automl.execution import cache
@@ -67,7 +67,7 @@ def test_a_plan_looks_and_brings_only_annotations(tmp_path, remote):
 def test_the_spec_of_a_trial_names_places_and_the_job_says_what_belongs_there(tmp_path, remote):
     made = planned(tmp_path, remote)
     paths = made.paths.attempt(0, 1)
-    spec, job = plans.trial_spec(made, {}, paths), plans.trial_job(made, 0, 1)
+    spec, job = jobs.trial_spec(made, {}, paths), jobs.trial_job(made, 0, 1)
     for item in job.staged:
         cache.stage(item, lambda _text: None)
     assert {item.url for item in job.staged} == {
@@ -82,7 +82,7 @@ def test_the_spec_of_a_trial_names_places_and_the_job_says_what_belongs_there(tm
 def test_an_archive_in_a_store_is_a_folder_in_the_spec(tmp_path, remote):
     pack(remote.folder / "train")
     made = planned(tmp_path, remote)
-    spec = plans.trial_spec(made, {}, made.paths.attempt(0, 1))
+    spec = jobs.trial_spec(made, {}, made.paths.attempt(0, 1))
     for item in made.pinned.values():
         cache.stage(item, lambda _text: None)
     assert len(list(Path(keypath.get(spec, "dataset.train")[0]["image_dir"]).iterdir())) == 3
@@ -101,7 +101,7 @@ def test_addresses_may_stand_at_any_key_and_in_every_entry(tmp_path, remote):
         set=[f"dataset.train={json.dumps(entries)}", f"dataset.val.json_file={remote.url('ptm/w.pth')}",
              f"dataset.val.image_dir={remote.url('val/images')}", "dataset.num_classes=3"],
     )  # fmt: skip
-    spec = plans.trial_spec(made, {}, made.paths.attempt(0, 1))
+    spec = jobs.trial_spec(made, {}, made.paths.attempt(0, 1))
     assert "s3://" not in json.dumps(spec)
     assert Path(keypath.get(spec, "dataset.val.json_file")).name == "w.pth"
     assert {item.kind for item in made.pinned.values()} == {"file", "folder"}
@@ -109,7 +109,7 @@ def test_addresses_may_stand_at_any_key_and_in_every_entry(tmp_path, remote):
 
 def test_a_container_sees_the_places_read_only(tmp_path, remote):
     made = planned(tmp_path, remote, runtime="docker", image="x")
-    job = plans.trial_job(made, 0, 1)
+    job = jobs.trial_job(made, 0, 1)
     seen = {mount.container: mount for mount in job.mounts}
     for item in job.staged:
         assert seen[item.path].host == item.path
@@ -119,7 +119,7 @@ def test_a_container_sees_the_places_read_only(tmp_path, remote):
 def test_nothing_of_a_store_is_asked_without_an_address(tmp_path, s3):
     made = planned(tmp_path, s3, train_data=str(coco(tmp_path / "train")), val_data=str(coco(tmp_path / "val")))
     assert made.pinned == {}
-    assert plans.trial_job(made, 0, 1).staged == ()
+    assert jobs.trial_job(made, 0, 1).staged == ()
     assert s3.proxy.requests == []
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tao_automl import jobs
 from tao_automl import plan as plans
 from tao_automl.errors import AutoMLError, SkillError, UsageError
 from tao_automl.execution.job import JobSpec
@@ -67,7 +68,7 @@ def test_a_study_without_a_name_is_named_by_model_and_time(tmp_path):
 def test_a_trial_spec_is_the_full_template_with_what_was_chosen(tmp_path):
     made = plan(tmp_path, epochs=5, set="train.optim.weight_decay=0.01")
     paths = made.paths.attempt(3, 2)
-    full = plans.trial_spec(made, {"train.optim.lr": 3e-4}, paths)
+    full = jobs.trial_spec(made, {"train.optim.lr": 3e-4}, paths)
     template = made.skill.template("train")
     assert set(keypath.flatten(full)) == set(keypath.flatten(template))
     assert {path for path in keypath.flatten(full) if keypath.get(full, path) != keypath.get(template, path)} == {
@@ -89,14 +90,14 @@ def test_a_trial_spec_is_the_full_template_with_what_was_chosen(tmp_path):
 
 def test_what_was_set_is_the_centre_of_the_search(tmp_path):
     made = plan(tmp_path, set="train.optim.lr=1e-3")
-    assert plans.first_spec(made)["train"]["optim"]["lr"] == 1e-3
+    assert jobs.first_spec(made)["train"]["optim"]["lr"] == 1e-3
     lr = next(item for item in made.space.as_dict()["searched"] if item["path"] == "train.optim.lr")
     assert lr["low"] < 1e-3 < lr["high"]
 
 
 def test_a_job_is_the_action_with_its_spec_in_a_folder_of_its_own(tmp_path):
     made = plan(tmp_path, gpus=2, node_gpus=2)
-    job = plans.trial_job(made, 12, 3)
+    job = jobs.trial_job(made, 12, 3)
     assert job.id == "s-0012-3"
     assert job.folder == made.paths.attempt(12, 3).folder
     assert job.command == ("tiny", "train", "-e", str(job.folder / "spec.yaml"))
@@ -105,14 +106,14 @@ def test_a_job_is_the_action_with_its_spec_in_a_folder_of_its_own(tmp_path):
 
 def test_a_folder_with_spaces_is_one_word_of_the_command(tmp_path):
     made = plan(tmp_path, studies_dir=str(tmp_path / "my studies"))
-    assert plans.trial_job(made, 0, 1).command[-1] == str(tmp_path / "my studies/s/trials/0000/attempt-1/spec.yaml")
+    assert jobs.trial_job(made, 0, 1).command[-1] == str(tmp_path / "my studies/s/trials/0000/attempt-1/spec.yaml")
 
 
 def test_what_is_written_is_enough_to_run_the_job_by_hand(tmp_path):
     made = plan(tmp_path, studies_dir=str(tmp_path / "my studies"))
-    paths, job = made.paths.attempt(0, 1), plans.trial_job(made, 0, 1)
-    plans.write_job(paths, job, plans.first_spec(made))
-    assert spec_file.load(paths.spec.read_text()) == plans.first_spec(made)
+    paths, job = made.paths.attempt(0, 1), jobs.trial_job(made, 0, 1)
+    jobs.write_job(paths, job, jobs.first_spec(made))
+    assert spec_file.load(paths.spec.read_text()) == jobs.first_spec(made)
     assert JobSpec.from_json(paths.job.read_text()) == job
     assert f"exec tiny train -e '{paths.spec}'" in paths.run_sh.read_text()
     assert os.access(paths.run_sh, os.X_OK)
@@ -155,7 +156,7 @@ def test_a_trial_on_several_nodes_needs_a_cluster_and_a_key(tmp_path):
     flags = {"skill_dir": str(DINO), "nodes": 2, "set": "dataset.batch_size=1"}
     assert "2 nodes, and this machine is one" in refused(tmp_path, **flags).message
     made = plan(tmp_path, **flags, address="box:6379")
-    assert (made.nodes, plans.trial_job(made, 0, 1).nodes) == (2, 2)
+    assert (made.nodes, jobs.trial_job(made, 0, 1).nodes) == (2, 2)
     assert keypath.get(made.launch.spec, "train.num_nodes") == 2
     error = refused(tmp_path, nodes=2, address="box:6379")
     assert error.message == "--nodes: this model has no such key"
@@ -172,7 +173,7 @@ def test_the_job_carries_what_was_asked_for_containers(tmp_path, monkeypatch):
         network="none",
         env=["HF_TOKEN", "NCCL_DEBUG=INFO"],
     )
-    job = plans.trial_job(made, 12, 3)
+    job = jobs.trial_job(made, 12, 3)
     assert (job.study, job.trial, job.attempt) == (f"s@{made.studies.folder}", 12, 3)
     assert (job.image, job.image_policy, job.network, job.shm_bytes) == ("mine:2", "never", "none", 2**30)
     assert (job.env, job.secrets) == ({"NCCL_DEBUG": "INFO"}, ("HF_TOKEN",))
@@ -198,10 +199,10 @@ def test_another_image_stands_for_that_of_the_training_only(tmp_path, own_skill)
 def test_a_container_sees_the_data_and_what_the_user_mounts(tmp_path):
     (tmp_path / "cache").mkdir()
     made = dataclasses.replace(plan(tmp_path, mount=f"{tmp_path}/cache:/cache:rw"), runtime="docker")
-    seen = {mount.container: (mount.host, mount.read_only) for mount in plans.trial_job(made, 0, 1).mounts}
+    seen = {mount.container: (mount.host, mount.read_only) for mount in jobs.trial_job(made, 0, 1).mounts}
     own = [tmp_path / split / name for split in ("train", "val") for name in ("images", "annotations.json")]
     assert seen == {"/cache": (f"{tmp_path}/cache", False), **{str(path): (str(path), True) for path in own}}
-    assert plans.trial_job(plan(tmp_path), 0, 1).mounts == ()
+    assert jobs.trial_job(plan(tmp_path), 0, 1).mounts == ()
 
 
 def test_the_folder_of_an_archive_is_seen_before_it_is_unpacked(tmp_path):
@@ -211,18 +212,18 @@ def test_the_folder_of_an_archive_is_seen_before_it_is_unpacked(tmp_path):
         archive.add(images, "images")
     shutil.rmtree(images)
     made = dataclasses.replace(plans.prepare(asked, NOW), runtime="docker")
-    before = plans.trial_job(made, 0, 1)
+    before = jobs.trial_job(made, 0, 1)
     unpacked = made.studies.unpacked(made.data.train[0].images) / "images"
     assert str(unpacked) in {mount.host for mount in before.mounts}
     unpacked.mkdir(parents=True)
-    assert plans.trial_job(made, 0, 1) == before
+    assert jobs.trial_job(made, 0, 1) == before
 
 
 def test_the_jobs_of_trials_are_told_from_others_by_their_id():
-    assert plans.is_trial_job(plans.job_id("s", 12, 3), "s")
-    assert plans.is_trial_job(plans.job_id("s-1", 12345, 1), "s-1")
+    assert jobs.is_trial_job(jobs.job_id("s", 12, 3), "s")
+    assert jobs.is_trial_job(jobs.job_id("s-1", 12345, 1), "s-1")
     others = ("s-export-001", "s-0012-3-node1", "t-0012-3", "s-1-0012-3", "s")
-    assert not any(plans.is_trial_job(identity, "s") for identity in others)
+    assert not any(jobs.is_trial_job(identity, "s") for identity in others)
 
 
 # The search
@@ -271,7 +272,7 @@ def test_with_the_policy_off_one_plain_training_is_planned(tmp_path):
         ("train.optim.lr", plans.OFF),
         ("train.optim.weight_decay", plans.OFF),
     }
-    assert plans.first_spec(made)["train"]["optim"]["lr"] == 2e-4
+    assert jobs.first_spec(made)["train"]["optim"]["lr"] == 2e-4
 
 
 def test_a_model_that_is_not_enabled_is_trained_only_with_the_policy_off(tmp_path, own_skill):
@@ -378,7 +379,7 @@ def test_a_model_of_a_bank_is_planned_by_its_own_files(tmp_path):
     made = bank_plan(tmp_path)
     assert (made.skill.model, made.metric.name, made.epochs) == ("net", "val_miou", 10)
     assert [item.path for item in made.space.parameters] == ["train.optim.lr"]
-    assert plans.trial_job(made, 0, 1).command[:3] == ("net", "train", "-e")
+    assert jobs.trial_job(made, 0, 1).command[:3] == ("net", "train", "-e")
 
 
 def test_a_root_of_many_skills_needs_the_name_of_one(tmp_path):
@@ -412,8 +413,7 @@ def test_an_image_that_tao_leaves_open_is_asked_for(tmp_path):
         bank_plan(tmp_path, flags={"runtime": "docker"}, **changes)
     assert "--image" in caught.value.tip
     assert (
-        plans.trial_job(bank_plan(tmp_path, flags={"runtime": "docker", "image": "a:1"}, **changes), 0, 1).image
-        == "a:1"
+        jobs.trial_job(bank_plan(tmp_path, flags={"runtime": "docker", "image": "a:1"}, **changes), 0, 1).image == "a:1"
     )
 
 
@@ -424,10 +424,10 @@ def test_a_command_that_reads_toml_gets_its_spec_as_toml(tmp_path):
         "inputs": {"dataset.root_dir": "folder"},
     }
     made = bank_plan(tmp_path, {"train.resume": {"type": "string", "default": None}}, actions={"train": train})
-    job, paths = plans.trial_job(made, 0, 1), made.paths.attempt(0, 1)
+    job, paths = jobs.trial_job(made, 0, 1), made.paths.attempt(0, 1)
     assert job.command == ("net", "--config", str(paths.folder / "spec.toml"), "run.py")
-    spec = plans.first_spec(made)
-    plans.write_job(paths, job, spec)
+    spec = jobs.first_spec(made)
+    jobs.write_job(paths, job, spec)
     written = template.load(paths.folder / "spec.toml")
     assert written["train"].pop("resume", None) is None
     assert written == {**spec, "train": {key: value for key, value in spec["train"].items() if key != "resume"}}
@@ -437,7 +437,7 @@ def test_a_command_that_reads_toml_gets_its_spec_as_toml(tmp_path):
 def test_a_command_that_is_a_script_is_run_by_a_shell(tmp_path):
     train = {"command": "python - {config_path} <<'PY'\nprint(1)\nPY\n", "inputs": {"dataset.root_dir": "folder"}}
     made = bank_plan(tmp_path, actions={"train": train})
-    shell, option, text = plans.trial_job(made, 0, 1).command
+    shell, option, text = jobs.trial_job(made, 0, 1).command
     assert (shell, option) == ("bash", "-c")
     assert text.splitlines()[0] == f"python - {made.paths.attempt(0, 1).spec} <<'PY'"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tao_automl import plan as plans
+from tao_automl import jobs
 from tao_automl.search import attributes, stopping
 from tao_automl.search import study as studies
 from tao_automl.tao import spec as spec_file
@@ -54,7 +54,7 @@ def test_the_first_trial_is_the_launched_config(bench):
     made = bench()
     made.run()
     written = spec_file.load(made.plan.paths.attempt(0, 1).spec.read_text())
-    assert written == plans.first_spec(made.plan)
+    assert written == jobs.first_spec(made.plan)
     assert written["train"]["optim"] == {"optimizer": "AdamW", "lr": 2e-4, "weight_decay": 1e-4}
 
 

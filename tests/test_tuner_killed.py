@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tao_automl import events, results, tuner
+from tao_automl import endings, events, results, session, tuner
 from tao_automl import plan as plans
 from tao_automl.search import attributes
 from tao_automl.tao import spec as spec_file
@@ -133,7 +133,7 @@ def test_a_driver_may_die_before_any_of_its_effects(folder):
 def test_a_driver_may_die_at_any_line(folder, lines, pause_s):
     made = study(folder)
     try:
-        with dies_after(lines, tuner, results, plans, events):
+        with dies_after(lines, tuner, endings, session, results, plans, events):
             made.run(EPOCH_S)
     except Killed:
         resumed(made, pause_s)

@@ -19,7 +19,17 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Model and data": ("model", "skill_dir", "name", "train_data", "val_data", "num_classes"),
     "Budget": ("trials", "time", "max_failures", "parallel", "epochs"),
-    "Search": ("metric", "direction", "algorithm", "pruner", "seed", "automl_policy"),
+    "Search": (
+        "metric",
+        "direction",
+        "algorithm",
+        "pruner",
+        "min_epochs",
+        "reduction_factor",
+        "pbt_interval",
+        "seed",
+        "automl_policy",
+    ),
     "Keys of the spec": ("set", "search", "keep"),
     "Where": ("runtime", "platform", "address", "storage", "studies_dir"),
     "GPUs and nodes": ("gpus", "nodes", "node_gpus", "share_gpus"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.text import Text
 
-from tao_automl import copies
+from tao_automl import copies, jobs
 from tao_automl import plan as plans
 from tao_automl.cli import _space, _words
 from tao_automl.cli._tables import Column, Table, facts
@@ -40,7 +40,7 @@ def notice(plan: Plan) -> str | None:
 
 def lines(plan: Plan, width: int) -> list[Text]:
     """Everything that `run` would do, up to the start of the first trial."""
-    job = plans.trial_job(plan, 0, FIRST_ATTEMPT)
+    job = jobs.trial_job(plan, 0, FIRST_ATTEMPT)
     first = [
         Text("Trial 0, with the model's defaults, would run", style="bold"),
         Text("  " + shlex.join(command(job))),
@@ -65,7 +65,7 @@ def _facts(plan: Plan, job: JobSpec) -> list[tuple[str, str]]:
         *([("Brings", _brought(plan))] if plan.pinned else []),
         ("Goal", f"{metric.direction.value} {metric.name}"),
         ("Search", f"{search}; trial 0 is the model's defaults" if searched else "none: one plain training"),
-        ("Pruner", settings["pruner"] if searched else "none"),
+        ("Pruner", plan.pruner if searched else "none"),
         ("Budget", _budget(plan)),
         ("Runtime", _runtime(plan)),
         ("Keep", _kept(settings["keep_checkpoints"])),
@@ -158,7 +158,7 @@ def _search(plan: Plan, width: int) -> list[Text]:
 
 def document(plan: Plan) -> dict[str, Any]:
     """For `plan --json`."""
-    job = plans.trial_job(plan, 0, FIRST_ATTEMPT)
+    job = jobs.trial_job(plan, 0, FIRST_ATTEMPT)
     settings = plan.settings
     return {
         "schema": 1,
@@ -193,7 +193,7 @@ def document(plan: Plan) -> dict[str, Any]:
         "space": space_document(plan.skill.model, plan.space.as_dict()),
         "first_job": json.loads(job.to_json()),
         "first_command": list(command(job)),
-        "first_spec": spec.dump(plans.first_spec(plan)),
+        "first_spec": spec.dump(jobs.first_spec(plan)),
     }
 
 

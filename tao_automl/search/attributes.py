@@ -11,7 +11,7 @@ METRIC = "metric"
 ALGORITHM = "algorithm"
 PRUNER = "pruner"
 SEED = "seed"
-EPOCHS = "epochs"  # of one trial
+EPOCHS = "epochs"  # of one trial, unless it has a budget of its own
 MODEL = "model"
 RUNTIME = "runtime"
 TRIALS = "trials"  # the budget
@@ -39,3 +39,11 @@ CHANGED = "changed"  # what ran instead of what was proposed: value by path of t
 INFEASIBLE = "infeasible"  # true: this config cannot run; PRUNED in Optuna's words, with a violated constraint
 AVOID = "avoid"  # nodes and GPUs that its next attempt should not get, as `host` or `host/gpu`
 NOT_BEFORE_S = "not_before_s"  # when its next attempt may start (seconds since 1970)
+
+# Of a trial that starts from another, or trains for another number of epochs than the study's.
+KIND = "kind"  # what it is: config, promoted, explored … (search.proposal); absent: a config that the sampler chose
+PARENT = "parent"  # number of the trial that it goes on from
+START = "start"  # how it begins: fresh, resume (of the parent's checkpoint) or weights (of it, and nothing else)
+BUDGET = "budget"  # epochs after which it ends, counted from the start of its first ancestor
+TRIAL_SEED = "trial_seed"  # seed of its training, instead of the one in the template
+END = "end"  # path inside the study's folder: the checkpoint of its last epoch, from which another may go on

@@ -123,6 +123,17 @@ class SearchSpace:
         self._walk(choose)
         return params
 
+    def changed(self, change: Callable[[Parameter, Domain], Any]) -> dict[str, Any]:
+        """Params in which each parameter has the code that `change` gives it, moved into its domain; parents first."""
+        params: dict[str, Any] = {}
+
+        def choose(parameter: Parameter, domain: Domain, _parent: Number) -> Any:
+            params[parameter.name] = domain.clip(change(parameter, domain))
+            return params[parameter.name]
+
+        self._walk(choose)
+        return params
+
     def fingerprint(self) -> str:
         """The same for spaces that can propose the same configs; differs as soon as one could not."""
         known = {

@@ -81,12 +81,17 @@ def spent(trials: Iterable[FrozenTrial], now: datetime, known: Past | None = Non
 def exhausted(budget: Budget, used: Spent) -> str | None:
     """Why no further trial may start, or None. Trials that run count as started: they are let finish."""
     if budget.trials is not None and used.finished + used.running >= budget.trials:
-        return f"the budget of {_count(budget.trials, 'trial')} is used"
+        return used_up(budget.trials)
     if budget.time_s is not None and used.time_s >= budget.time_s:
         return f"the budget of {_duration(budget.time_s)} is used"
     if budget.max_failures is not None and used.failures_in_a_row >= budget.max_failures:
         return f"{_count(used.failures_in_a_row, 'trial')} failed in a row"
     return None
+
+
+def used_up(trials: int) -> str:
+    """What is said when so many trials are all there are to be."""
+    return f"the budget of {_count(trials, 'trial')} is used"
 
 
 def _end(trial: FrozenTrial) -> datetime | None:

@@ -8,31 +8,31 @@ study and its stored trials: a resumed study needs nothing else.
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.exceptions import ExperimentalWarning, StorageInternalError
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tao_automl.errors import StudyError, near
-from tao_automl.search import algorithms, sqlite
+from tao_automl.search import algorithms
 from tao_automl.search.attributes import (
     ALGORITHM,
     EPOCHS,
     INFEASIBLE,
+    KIND,
     METRIC,
     PRUNER,
     SEED,
     SPACE,
 )
-from tao_automl.search.readonly import ReadOnlyStorage
+from tao_automl.search.proposal import PLAIN, Proposal, is_proposed
+from tao_automl.search.storage import START, open_readonly, open_storage, storage_errors
 
 if TYPE_CHECKING:
     from tao_automl.search.space import SearchSpace
@@ -65,39 +65,9 @@ __all__ = [
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def open_storage(url: str, *, create: bool = True) -> BaseStorage:
-    """The storage behind an SQLAlchemy URL, for reading and writing.
-
-    SQLite keeps its rollback journal (not WAL, which fails on network disks); who meets another process's
-    commit waits for it. `create=False` makes no file and no table.
-
-    Raises:
-        StudyError: missing (`create=False`), unreadable, of another program or of another Optuna version.
-    """
-    path = sqlite.path_of(url)
-    if path is None:
-        return _open(None, url, make_tables=create)
-    if create and not path.exists():
-        _make_file(path)
-    empty = _state(path, create) is sqlite.State.EMPTY
-    return _open(path, url, make_tables=empty)
-
-
-def open_readonly(url: str) -> BaseStorage:
-    """The same storage for commands that only look: fast, and it can neither create nor change anything.
-
-    Raises:
-        StudyError: as `open_storage(url, create=False)`.
-    """
-    path = sqlite.path_of(url)
-    if path is not None and _state(path, create=False) is sqlite.State.READY:
-        return ReadOnlyStorage(path)
-    return open_storage(url, create=False)
-
-
 def names(storage: BaseStorage) -> tuple[str, ...]:
     """Names of our studies, sorted."""
-    with _storage_errors(""):
+    with storage_errors(""):
         found = storage.get_all_studies()
     return tuple(sorted(study.study_name for study in found if SPACE in study.user_attrs))
 
@@ -119,7 +89,7 @@ def create(
         UsageError: an algorithm or a pruner that does not exist.
     """
     algorithms.check(attributes.get(ALGORITHM, "tpe"), attributes.get(PRUNER, "median"))
-    with _storage_errors(name):
+    with storage_errors(name):
         _make_room(storage, name)
         study = optuna.create_study(storage=storage, study_name=name, direction=metric.direction.value)
         with _silent():
@@ -137,12 +107,12 @@ def load(storage: BaseStorage, name: str) -> Study:
     Raises:
         StudyError: no such study, with near matches; or one that we did not make.
     """
-    with _storage_errors(name):
+    with storage_errors(name):
         try:
             study = optuna.load_study(study_name=name, storage=storage)
         except KeyError:
             known = names(storage)
-            raise StudyError(f"there is no study '{name}'", near(name, known) or _START, "no_study") from None
+            raise StudyError(f"there is no study '{name}'", near(name, known) or START, "no_study") from None
         if SPACE not in study.user_attrs:
             raise StudyError(
                 f"the study '{name}' was not made by tao-automl, or its creation was cut short",
@@ -169,7 +139,7 @@ def require_same(study: Study, metric: Metric, space: SearchSpace) -> None:
 
 def trials(study: Study) -> list[FrozenTrial]:
     """All trials in the order of their numbers. Not to be changed."""
-    with _storage_errors(study.study_name):
+    with storage_errors(study.study_name):
         return study.get_trials(deepcopy=False)
 
 
@@ -178,13 +148,39 @@ def running(study: Study) -> list[FrozenTrial]:
     return [trial for trial in trials(study) if trial.state == TrialState.RUNNING]
 
 
-def ask(study: Study, space: SearchSpace) -> tuple[int, dict[str, Any]]:
-    """A new trial: its number and the values of the spec by path. The first is the centre of the space."""
-    started = [trial for trial in trials(study) if trial.state != TrialState.WAITING]
-    with _storage_errors(study.study_name):
-        study.sampler = _sampler(study, space, len(started))
-        trial = study.ask()
+def ask(study: Study, space: SearchSpace, proposal: Proposal = PLAIN) -> tuple[int, dict[str, Any]]:
+    """A new trial: its number and the values of the spec by path.
+
+    The first is the centre of the space. A proposal that a driver stored before it died comes before this one. One of
+    a config takes the next point that waits, if there is any: the centre, or what a user has enqueued.
+    """
+    with storage_errors(study.study_name):
+        waiting = _waiting(study, proposal)
+        number = len(trials(study)) if waiting is None else waiting.number
+        study.sampler = _sampler(study, space, number)
+        if waiting is None:
+            trial = study.ask()
+        else:
+            study._storage.set_trial_state_values(waiting._trial_id, TrialState.RUNNING)
+            trial = Trial(study, waiting._trial_id)
         return trial.number, space.suggest(trial)
+
+
+def _waiting(study: Study, proposal: Proposal) -> FrozenTrial | None:
+    """The trial that holds a proposal, made for it if need be; None if nothing has to be stored of it."""
+    found = [trial for trial in trials(study) if trial.state == TrialState.WAITING]
+    stored = [trial for trial in found if is_proposed(trial)]
+    if stored:
+        return stored[0]
+    if found and proposal.params is None:
+        attributes = proposal.attributes()
+        for key, value in sorted(attributes.items(), key=lambda item: item[0] == KIND):  # the last one: all are there
+            study._storage.set_trial_user_attr(found[0]._trial_id, key, value)
+        return found[0]
+    if proposal.is_plain:
+        return None
+    study.enqueue_trial(dict(proposal.params or {}), user_attrs=proposal.attributes())
+    return trials(study)[-1]
 
 
 def resume_ask(study: Study, number: int, space: SearchSpace) -> dict[str, Any]:
@@ -192,7 +188,7 @@ def resume_ask(study: Study, number: int, space: SearchSpace) -> dict[str, Any]:
     frozen = _trial(study, number)
     if frozen.state != TrialState.RUNNING:
         return space.decode(frozen.params)
-    with _storage_errors(study.study_name):
+    with storage_errors(study.study_name):
         study.sampler = _sampler(study, space, number)
         return space.suggest(Trial(study, frozen._trial_id))
 
@@ -210,7 +206,7 @@ def report(study: Study, number: int, points: Mapping[int, float | None]) -> tup
         for epoch, value in sorted(points.items())
         if epoch not in frozen.intermediate_values and value is not None and math.isfinite(value)
     )
-    with _storage_errors(study.study_name):
+    with storage_errors(study.study_name):
         for epoch in new:
             study._storage.set_trial_intermediate_value(frozen._trial_id, epoch, float(points[epoch] or 0.0))
     return new
@@ -242,7 +238,7 @@ def tell(study: Study, number: int, state: TrialState, value: float | None = Non
     complete = state == TrialState.COMPLETE
     if complete and (value is None or not math.isfinite(value)):
         raise ValueError(f"trial {number} cannot be complete with the value {value}")
-    with _storage_errors(study.study_name):
+    with storage_errors(study.study_name):
         study.tell(number, value if complete else None, state=state, skip_if_finished=True)
     return True
 
@@ -263,7 +259,7 @@ def tell_infeasible(study: Study, number: int, violation: float = 1.0) -> bool:
     if frozen.state.is_finished():
         return False
     set_trial_attributes(study, number, {INFEASIBLE: True})
-    with _storage_errors(study.study_name):
+    with storage_errors(study.study_name):
         # Trial.set_constraint would do, but making a Trial asks the sampler, which stores what it proposes.
         study._storage.set_trial_system_attr(frozen._trial_id, _CONSTRAINT, float(violation))
     return tell(study, number, TrialState.PRUNED)
@@ -274,7 +270,7 @@ def set_trial_attributes(study: Study, number: int, attributes: Mapping[str, Any
     frozen = _trial(study, number)
     if frozen.state.is_finished():
         return
-    with _storage_errors(study.study_name):
+    with storage_errors(study.study_name):
         for key, value in attributes.items():
             if frozen.user_attrs.get(key, _ABSENT) != value:
                 study._storage.set_trial_user_attr(frozen._trial_id, key, value)
@@ -282,12 +278,11 @@ def set_trial_attributes(study: Study, number: int, attributes: Mapping[str, Any
 
 def set_study_attributes(study: Study, attributes: Mapping[str, Any]) -> None:
     """Store attributes of the study."""
-    with _storage_errors(study.study_name):
+    with storage_errors(study.study_name):
         for key, value in attributes.items():
             study.set_user_attr(key, value)
 
 
-_START = "start one with `tao-automl run`"
 _ABSENT = object()
 _CONSTRAINT = "constraints:feasible"  # as Trial.set_constraint("feasible", …) stores it
 
@@ -317,70 +312,6 @@ def _make_room(storage: BaseStorage, name: str) -> None:
             "exists",
         )
     storage.delete_study(found[0]._study_id)
-
-
-def _state(path: Path, create: bool) -> sqlite.State:
-    if not path.exists():
-        if not create:
-            raise StudyError(f"there are no studies: {path} does not exist", _START, "no_study")
-        return sqlite.State.EMPTY
-    state = sqlite.inspect(path)
-    if state is sqlite.State.EMPTY and not create:
-        raise StudyError(f"there are no studies in {path} yet", _START, "no_study")
-    return state
-
-
-def _make_file(path: Path) -> None:
-    """Make the database beside its place and link it there: nobody meets half of its tables, the first one wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        _open(fresh, f"sqlite:///{fresh}", make_tables=True).engine.dispose()
-        with suppress(FileExistsError):
-            os.link(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def _open(path: Path | None, url: str, make_tables: bool) -> RDBStorage:
-    from sqlalchemy import event  # noqa: PLC0415
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 0.2 s that readers do not need
-
-    engine = {"connect_args": {"timeout": sqlite.BUSY_TIMEOUT_S}} if path else {}
-    try:
-        # Optuna fills {SCHEMA_VERSION} into a URL: a brace in a path must not be read as that.
-        escaped = url.replace("{", "{{").replace("}", "}}")
-        storage = RDBStorage(escaped, engine_kwargs=engine, skip_table_creation=not make_tables)
-    except StorageInternalError as error:
-        raise _unusable(path or url, error.__cause__ or error) from error
-    except (SQLAlchemyError, ImportError, RuntimeError) as error:  # RuntimeError: tables of another Optuna
-        raise _unusable(path or url, error) from error
-    if path:
-        event.listen(storage.engine, "connect", _sync_less)
-        storage.engine.dispose()  # the connections that were made before
-    return storage
-
-
-def _sync_less(connection: Any, _record: Any) -> None:
-    """One flush to disk less a commit: safe when a process is killed, and when power fails on a journaling disk."""
-    connection.execute("PRAGMA synchronous = NORMAL")
-
-
-def _unusable(where: Path | str, error: BaseException) -> StudyError:
-    cause = getattr(error, "orig", None) or error
-    said = " ".join(str(cause).split()).rstrip(".")
-    return StudyError(f"cannot use the storage {where}: {said}", "name another with --storage", "storage")
-
-
-@contextmanager
-def _storage_errors(study: str) -> Iterator[None]:
-    """Raises:
-    StudyError: what the database says, in one sentence, instead of SQLAlchemy's traceback.
-    """
-    try:
-        yield
-    except StorageInternalError as error:
-        raise _unusable(f"of the study '{study}'", error.__cause__ or error) from error
 
 
 @contextmanager

@@ -64,6 +64,12 @@ def choose(files: Iterable[Checkpoint], points: Mapping[int, float | None], metr
     return replace(by_epoch[best[0]], value=best[1]) if best else None
 
 
+def of_epoch(files: Iterable[Checkpoint], epoch: int) -> Checkpoint | None:
+    """The file of exactly this epoch, at its end; None if there is none."""
+    own = [file for file in files if file.epoch == epoch and not file.best]
+    return max(own, key=_order, default=None)
+
+
 def superfluous(
     files: Iterable[Checkpoint], points: Mapping[int, float | None], metric: Metric
 ) -> tuple[Checkpoint, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tao_automl.errors import SkillError
-from tao_automl.tao import yamlfile
+from tao_automl.tao import keypath, yamlfile
 
 INFO = "references/skill_info.yaml"
 DEPLOY_INFO = "references/tao-deploy-*.skill_info.yaml"
@@ -88,6 +88,18 @@ class Action:
     def file(self) -> str:
         """What its schema and template are called after."""
         return _DEPLOY + self.task if self.deploy else self.name
+
+    def key(self, function: str, name: str | None, spec: Mapping[str, Any]) -> str | None:
+        """The first key of a spec that a TAO function fills, of those so called; None if there is none."""
+        named = (path for path, what in sorted(self.spec_params.items()) if what.startswith(function))
+        return next(
+            (
+                path
+                for path in named
+                if name in (None, path.rpartition(".")[2]) and keypath.get(spec, path, None) is not None
+            ),
+            None,
+        )
 
 
 def with_deployed(own: Mapping[str, Action], deployed: Mapping[str, Action]) -> dict[str, Action]:

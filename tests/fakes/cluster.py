@@ -41,6 +41,7 @@ class Script:
     oom_killed: bool = False
     error: str | None = None
     waits: Callable[[float], str | None] | None = None  # by the seconds since the start
+    first: int = 0  # the epoch that `values` begin with, after a resume
 
 
 @dataclass
@@ -180,14 +181,16 @@ class FakeCluster:
         return self.machines.status_of(name) if name in self.mine else JobStatus(name, Phase.UNKNOWN)
 
 
-def status_lines(values: Sequence[float | None], metric: str = "val_mAP50", finishes: bool = True) -> list[list[str]]:
+def status_lines(
+    values: Sequence[float | None], metric: str = "val_mAP50", finishes: bool = True, first: int = 0
+) -> list[list[str]]:
     """status.json of a training in its real shape: the head, one block an epoch, the end."""
     sample = [json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines()]
-    first = next(index for index, line in enumerate(sample) if line.get("epoch") == 0)
-    evaluated, epoch_line, trained = sample[first - 1 : first + 2]
-    blocks = [sample[: first - 3]]
-    for epoch, value in enumerate(values):
-        numbers = {"epoch": epoch, "step": (epoch + 1) * STEPS_PER_EPOCH, "max_epoch": len(values) - 1}
+    start = next(index for index, line in enumerate(sample) if line.get("epoch") == 0)
+    evaluated, epoch_line, trained = sample[start - 1 : start + 2]
+    blocks = [sample[: start - 3]]
+    for epoch, value in enumerate(values, first):
+        numbers = {"epoch": epoch, "step": (epoch + 1) * STEPS_PER_EPOCH, "max_epoch": first + len(values) - 1}
         if value is None:
             blocks.append([{**epoch_line, **numbers, "kpi": trained["kpi"]}, trained])
         else:
@@ -199,12 +202,12 @@ def status_lines(values: Sequence[float | None], metric: str = "val_mAP50", fini
 
 def _steps(job: Job) -> list[tuple[float, Callable[[], None]]]:
     script, folder = job.script, job.spec.folder / "train"
-    head, *epochs, end = status_lines(script.values, script.metric, script.finishes)
+    head, *epochs, end = status_lines(script.values, script.metric, script.finishes, script.first)
     steps: list[tuple[float, Callable[[], None]]] = [(job.started_s, lambda: _append(folder, head))]
     for epoch, block in enumerate(epochs):
         at_s = job.started_s + (epoch + 1) * script.epoch_s
         if script.saves:
-            steps.append((at_s, lambda epoch=epoch: _save(folder, epoch)))
+            steps.append((at_s, lambda epoch=script.first + epoch: _save(folder, epoch)))
         steps.append((at_s, lambda block=block: _append(folder, block)))
 
     def finish() -> None:

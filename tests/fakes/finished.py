@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tao_automl import jobs, studyfile
 from tao_automl import plan as plans
-from tao_automl import studyfile
 from tao_automl.execution.job import JobSpec, JobStatus, Phase
 from tao_automl.plan import Plan
 from tao_automl.search import attributes
@@ -48,7 +48,7 @@ def _trial(plan: Plan, study: studies.Study, value: float | None) -> None:
     number, values = studies.ask(study, plan.space)
     values = {**values, **(WINNING if number == 1 else {})}
     files = plan.paths.attempt(number, 1)
-    plans.write_job(files, plans.trial_job(plan, number, 1), plans.trial_spec(plan, values, files))
+    jobs.write_job(files, jobs.trial_job(plan, number, 1), jobs.trial_spec(plan, values, files))
     found: dict[str, Any] = {attributes.ATTEMPT: 1, attributes.VALUES: values}
     if value is None:
         studies.set_trial_attributes(study, number, found)

@@ -82,6 +82,7 @@ class Bench:
         plan: Plan,
         script: Callable[[int, int], Script],
         storage: optuna.storages.BaseStorage | None = None,
+        algorithm: str = "random",
     ) -> None:
         self.plan = plan
         self.machines = Machines(lambda job: script(*attempt_of(job)))
@@ -89,8 +90,8 @@ class Bench:
         self.storage = storage or FakeStorage(self.machines.now, self.fuse)
         plan.paths.folder.mkdir(parents=True, exist_ok=True)
         known = {
-            attributes.ALGORITHM: "random",
-            attributes.PRUNER: plan.settings["pruner"],
+            attributes.ALGORITHM: algorithm,
+            attributes.PRUNER: plan.pruner,
             attributes.SEED: plan.settings["seed"],
             attributes.EPOCHS: plan.epochs,
         }

@@ -1,0 +1,73 @@
+"""Stop a trial whose curve is plainly worse: even with luck it would not end as high as the best has ended.
+
+Where it would end is estimated from the trainings that came to their end (`search.curves`): if early values have said
+little of the end, or curves have crossed, the estimate is wide and nothing is stopped. A trial that lies low and
+climbs about as steeply as the best one did when it was there is late, not bad, and goes on.
+
+The first epochs are never judged, nor are trials before three trainings have come to their end. Trial 0 holds the
+launched values: every other trial is compared with it, so it runs to its end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from optuna.pruners import BasePruner
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial
+
+from tao_automl.search import curves
+from tao_automl.search.curves import Curve
+from tao_automl.search.proposal import budget_of
+
+_STARTUP_TRIALS = 3
+_WARM_UP = 0.1  # of the epochs
+_WARM_UP_EPOCHS = 2
+_LUCK = 2.0  # standard deviations above the estimate that a trial is given
+_WINDOW = 0.1  # of the epochs, over which a curve's slope is taken
+_STEEP = 0.6  # of the best one's slope at the same level
+
+
+class Curves(BasePruner):
+    """`epochs` are those of a full training."""
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        if trial.number == 0 or not trial.intermediate_values:
+            return False
+        epoch = max(trial.intermediate_values)
+        if (
+            epoch < max(_WARM_UP_EPOCHS, math.ceil(_WARM_UP * self._epochs))
+            or epoch >= budget_of(trial, self._epochs) - 1
+        ):
+            return False
+        maximize = study.direction == StudyDirection.MAXIMIZE
+        known = curves.full(study.get_trials(deepcopy=False), self._epochs, maximize)
+        return len(known) >= _STARTUP_TRIALS and is_hopeless(Curve.of(trial, maximize), known, self._epochs)
+
+
+def is_hopeless(curve: Curve, known: Sequence[Curve], epochs: int) -> bool:
+    """True if a curve will not end as high as the best of the `known` ones, as far as those tell."""
+    best = max(known, key=lambda other: other.end)
+    estimate = curves.at_end(known, curve.last, curve.end)
+    if estimate is None or estimate.value + _LUCK * estimate.sd >= best.end:
+        return False
+    return not _is_late(curve, best, max(2, math.ceil(_WINDOW * epochs)))
+
+
+def _is_late(curve: Curve, best: Curve, window: int) -> bool:
+    """True if it climbs nearly as steeply as the best one did at the same level."""
+    if min(curve.last, best.last) < window:
+        return False
+    slope = (curve.end - curve.values[curve.last - window]) / window
+    there = next((epoch for epoch, value in enumerate(best.values) if value >= curve.end), best.last)
+    until = min(max(there, window), best.last)
+    before = (best.values[until] - best.values[until - window]) / window
+    return slope > 0 and slope >= _STEEP * before
+
+
+def make(epochs: int, direction: str) -> BasePruner:  # noqa: ARG001 the study knows its direction
+    return Curves(epochs)
