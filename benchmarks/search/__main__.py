@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _tasks(asked: argparse.Namespace, names: Sequence[str], methods: Sequence[Method]) -> Iterator[Task]:
     for name in names:
         for method in methods:
-            if not method.bounds or method.fits(problems.build(name)):
+            if method.fits(problems.build(name)):
                 for seed in range(asked.seeds):
                     for workers in asked.workers:
                         yield Task(method.name, name, seed, asked.trials, workers)

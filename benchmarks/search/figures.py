@@ -42,9 +42,14 @@ class Setting:
         return [name for name in self.plain if build(name).epochs > 1]
 
     @property
+    def few(self) -> list[str]:
+        """One problem of each family, for figures that need several runs of each."""
+        return list({family(name): name for name in reversed(self.plain)}.values())[::-1]
+
+    @property
     def known(self) -> list[str]:
-        """The problems whose best config is known, so that a centre can be put near it or far from it."""
-        return [name for name in self.plain if build(name).best is not None]
+        """Of those, the ones whose best config is known, so that a centre can be put near it or far from it."""
+        return [name for name in self.few if build(name).best is not None]
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def tasks(setting: Setting) -> Iterator[Task]:
     for method in (setting.own, "tpe", "random"):
         yield from each(method, setting.plain)
     yield from each(setting.pruned, setting.curves)
-    yield from each(setting.own, setting.plain, *_WORKERS)
+    yield from each(setting.own, setting.few, *_WORKERS)
     for centre in ("none", "off", "good"):
         yield from each(setting.own, [f"{name}~{centre}" for name in setting.known])
 
@@ -189,7 +194,7 @@ def _parallel(setting: Setting, results: Results) -> Iterator[Figure]:
         }
         return {**found, "level": alone.after(_TARGET_TRIALS)}
 
-    cells = results.cells(setting.plain, setting.seeds, cell)
+    cells = results.cells(setting.few, setting.seeds, cell)
     for workers, least in ((4, 3.4), (8, 6.0)):
 
         def faster(means: dict[str, Array], workers: int = workers) -> float:

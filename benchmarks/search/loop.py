@@ -1,7 +1,7 @@
 """One search on one problem, on a simulated clock: everything is real but the cluster.
 
 Trials of different length run side by side on the workers; each epoch's end is an event, in the order of time. A
-search ends when it has spent the epochs of `trials` full trainings, or had four times as many trials.
+search ends when it has spent the epochs of `trials` full trainings.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from benchmarks.search.problems import build
 from benchmarks.search.problems.centres import recentred
 from benchmarks.search.problems.problem import Outcome, Problem
 
-_MOST = 4  # times the trials, where trials are stopped early
 _SEEDS = 100_003
 
 
@@ -111,7 +110,7 @@ def run(task: Task) -> Run:
     problem = build(task.problem)
     method = Method.parse(task.method)
     space = problem.space if problem.centre is None else recentred(problem.space, problem.centre(task.seed))
-    session = method.open(problem, space, task.seed)
+    session = method.open(problem, space, task.seed, task.trials * problem.epochs)
     rows = tuple(_Clock(task, problem, session).rows())
     return Run(task, problem.epochs, rows, tuple(_points(problem, rows)))
 
@@ -123,7 +122,7 @@ class _Clock:
         self._task, self._problem, self._session = task, problem, session
         self._events: list[tuple[float, int, int]] = []  # when, which trial, which epoch has ended
         self._running: dict[int, _Training] = {}
-        self._spent = self._asked = 0
+        self._spent = 0
 
     def rows(self) -> Iterator[Row]:
         """The trials in the order in which they end."""
@@ -144,14 +143,13 @@ class _Clock:
     def _start(self, now_s: float) -> None:
         """Give every free worker a trial, as far as the budget goes and the search has one."""
         task, problem = self._task, self._problem
-        while len(self._running) < task.workers and self._asked < _MOST * task.trials:
+        while len(self._running) < task.workers:
             to_do = sum(training.to_do for training in self._running.values())
             if self._spent + to_do >= task.trials * problem.epochs:
                 return
             begin, ask_s = timed_ask(self._session)
             if begin is None:
                 return
-            self._asked += 1
             # What goes on from another trial is the same training: it has that one's noise.
             outcome = problem.train(begin.config, task.seed * _SEEDS + begin.origin)
             epoch_s = problem.epoch_s(begin.config)

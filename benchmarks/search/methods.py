@@ -1,9 +1,8 @@
 """What is compared: Optuna's samplers as their users start them, and ours through the code that a study runs.
 
 A name is a sampler and what is added to it: `tpe`, `tpe+default` (the centre first), `tpe@bounds` (the schema's own
-bounds instead of our space), `tpe+default+hyperband`. `our:tpe` and `our:tpe+median` are this project's samplers and
-pruners by their names; without a pruner nothing is stopped early. `our:default` is what `tao-automl run` does,
-`our:default+none` is that without its pruner.
+bounds instead of our space), `tpe+default+hyperband`. `our:asha` is what `tao-automl run --algorithm asha` does, and
+`our:auto+none` that algorithm with another pruner, or with none. `our:default` is what `tao-automl run` does.
 """
 
 from __future__ import annotations
@@ -25,8 +24,12 @@ from optuna.trial import Trial, TrialState
 
 from benchmarks.search.problems.problem import Problem
 from tao_automl import config
+from tao_automl.errors import UsageError
 from tao_automl.search import algorithms, attributes
 from tao_automl.search import study as studies
+from tao_automl.search.algorithms import Schedule
+from tao_automl.search.proposal import Start, budget_of
+from tao_automl.search.rungs import Terms, default_min_epochs
 from tao_automl.search.space import SearchSpace
 
 _ROOT = Path(__file__).parents[2]
@@ -93,13 +96,13 @@ class Method:
         sampler, *added = name.removeprefix("our:").split("+")
         sampler, _, bounds = sampler.partition("@")
         if ours and sampler == "default":
-            keys = {name: key.default for name, key in config.KEYS.items()}
-            sampler, added = str(keys["algorithm"]), added or [str(keys["pruner"])]
+            sampler = str(config.KEYS["algorithm"].default)
         default_first = "default" in added
         pruners = [word for word in added if word != "default"]
-        known = algorithms.sampler_names() if ours else tuple(_SAMPLERS)
+        known = algorithms.names() if ours else tuple(_SAMPLERS)
         stoppers = algorithms.pruner_names() if ours else tuple(_PRUNERS)
-        pruner = pruners[0] if pruners else "none"
+        own = algorithms.ALGORITHMS[sampler].pruner if ours and sampler in known else "none"
+        pruner = pruners[0] if pruners else own
         if sampler not in known or pruner not in stoppers or len(pruners) > 1 or bounds not in ("", "bounds"):
             raise SystemExit(
                 f"no method is called '{name}'; samplers: {', '.join(known)}; pruners: {', '.join(stoppers)}"
@@ -114,17 +117,22 @@ class Method:
 
     def fits(self, problem: Problem) -> bool:
         """Whether the problem has what the method starts from."""
+        if self.ours:
+            try:
+                _schedule(self, problem, 1000, 0).check()
+            except UsageError:
+                return False
         return not self.bounds or problem.raw is not None
 
-    def open(self, problem: Problem, space: SearchSpace, seed: int) -> Session:
-        """A new search."""
+    def open(self, problem: Problem, space: SearchSpace, seed: int, configs: int) -> Session:
+        """A new search, of at most so many configs."""
         if self.ours:
-            return _Ours(self, problem, space, seed)
+            return _Ours(self, problem, space, seed, configs)
         return _Optunas(self, problem, problem.raw if self.bounds and problem.raw else space, seed)
 
     def filled(self, problem: Problem, trials: int) -> Session:
         """A search of ours that has `trials` random configs behind it, each finished."""
-        session = _Ours(self, problem, problem.space, 0)
+        session = _Ours(self, problem, problem.space, 0, 2 * trials)
         session.fill(problem, trials)
         return session
 
@@ -176,8 +184,9 @@ class _Optunas:
 class _Ours:
     """A study of this project, told as the tuner tells it."""
 
-    def __init__(self, method: Method, problem: Problem, space: SearchSpace, seed: int) -> None:
+    def __init__(self, method: Method, problem: Problem, space: SearchSpace, seed: int, configs: int) -> None:
         self._space, self._epochs = space, problem.epochs
+        self._schedule = _schedule(method, problem, configs, seed)
         chosen = {
             attributes.ALGORITHM: method.sampler,
             attributes.PRUNER: method.pruner,
@@ -198,10 +207,18 @@ class _Ours:
             best = problem.metric.best(dict(enumerate(values)))
             self._study.tell(trial, best[1] if best else None, state=TrialState.COMPLETE if best else TrialState.FAIL)
 
-    def ask(self) -> Begin:
-        number, values = studies.ask(self._study, self._space)
+    def ask(self) -> Begin | None:
+        proposal = self._schedule.propose(studies.trials(self._study), self._space)
+        if proposal is None:
+            return None
+        number, values = studies.ask(self._study, self._space, proposal)
         studies.set_trial_attributes(self._study, number, {attributes.VALUES: values})
-        return Begin(number, values, number, 0, self._epochs)
+        trials = studies.trials(self._study)
+        origin, parent = number, proposal.parent
+        while parent is not None and proposal.start is Start.RESUME:
+            origin, parent = parent, trials[parent].user_attrs.get(attributes.PARENT)
+        first = 0 if origin == number else budget_of(trials[proposal.parent or 0], self._epochs)
+        return Begin(number, values, origin, first, proposal.epochs or self._epochs)
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         studies.report(self._study, number, {epoch: value})
@@ -216,8 +233,28 @@ class _Ours:
         if best is not None:
             facts = {attributes.BEST_EPOCH: best[0], attributes.BEST_VALUE: best[1]}
             studies.set_trial_attributes(self._study, number, facts)
+        if ending == "complete":
+            studies.set_trial_attributes(self._study, number, {attributes.END: "its last epoch"})
         state = TrialState.COMPLETE if ending == "complete" else TrialState.PRUNED
         studies.tell(self._study, number, state, best[1] if best and ending == "complete" else None)
+
+
+def _schedule(method: Method, problem: Problem, configs: int, seed: int) -> Schedule:
+    """As for a study whose learning rates do not depend on the epochs, so that a training that is resumed is exact.
+
+    No problem here knows what a training does that goes on with other values, as population based training asks.
+    """
+    eta = int(config.KEYS["reduction_factor"].default)
+    terms = Terms(
+        configs=configs,
+        epochs=problem.epochs,
+        maximize=problem.metric.maximizes,
+        resumes=True,
+        min_epochs=default_min_epochs(problem.epochs, eta),
+        reduction=eta,
+        seed=seed,
+    )
+    return Schedule(algorithms.ALGORITHMS[method.sampler].schedule, terms)
 
 
 def timed_ask(session: Session) -> tuple[Begin | None, float]:

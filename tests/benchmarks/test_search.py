@@ -73,6 +73,16 @@ def test_a_pruner_spends_the_same_epochs_on_more_trials() -> None:
     assert found.points[-1].epochs <= 10 * found.epochs + found.epochs
 
 
+@pytest.mark.parametrize("name", ["our:asha", "our:hyperband"])
+def test_a_promoted_trial_goes_on_with_the_training_of_its_parent(name: str) -> None:
+    found = run(Task(name, "finetune-1", 1, 6))
+    again = [rows for rows in found.rows if [row.config for row in found.rows].count(rows.config) > 1]
+    longest = max(again, key=lambda row: row.best_epoch or 0)
+    before = [row for row in again if row.config == longest.config and row.number < longest.number]
+    assert before
+    assert sum(row.epochs for row in (*before, longest)) <= found.epochs, "epochs were trained twice"
+
+
 @pytest.mark.parametrize("name", [name for name in (*SURFACES, *dino.PROBLEMS) if name.endswith("-1")])
 def test_no_config_of_a_surface_is_better_than_its_best_one(name: str) -> None:
     problem = problems.build(name)
