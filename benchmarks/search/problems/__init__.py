@@ -20,6 +20,7 @@ _BUILDERS: Mapping[str, Callable[[], Problem]] = {
     **tables.PROBLEMS,
     **trained.PROBLEMS,
 }
+SLOW = ("standin-dino",)  # a training takes ten seconds and more of a processor
 SHORT = ("finetune-1", "sparse-1", "dino-1")
 
 
@@ -29,7 +30,7 @@ def names() -> tuple[str, ...]:
 
 
 def select(patterns: str) -> tuple[str, ...]:
-    """Names for a list with commas; `dino` stands for dino-1, dino-2 …, `all` for all.
+    """Names for a list with commas; `dino` stands for dino-1, dino-2 …, `all` for all but the slow ones.
 
     Raises:
         SystemExit: nothing has this name.
@@ -37,7 +38,7 @@ def select(patterns: str) -> tuple[str, ...]:
     chosen: dict[str, None] = {}
     for pattern in patterns.split(","):
         stem, _, centre = pattern.partition("~")
-        found = [name for name in names() if stem in ("all", name, name.rpartition("-")[0], name.partition(":")[0])]
+        found = [name for name in names() if stem in (name, family(name)) or (stem == "all" and name not in SLOW)]
         if not found or (centre and centre not in CENTRES):
             raise SystemExit(f"no problem is called '{pattern}'; there are {', '.join(names())}")
         chosen.update(dict.fromkeys(f"{name}~{centre}" if centre else name for name in found))
