@@ -95,7 +95,9 @@ def _counts(item: Dataset) -> str:
 def _budget(plan: Plan) -> str:
     time = plan.settings["time"]
     limit = f" or {_words.duration(time)}" if time else ""
-    trials = f"{_words.count(plan.trials, 'trial')} of {_words.count(plan.epochs, 'epoch')}{limit}"
+    ends = [str(epochs) for epochs in plan.schedule.ends()]
+    where = f", compared at {', '.join(ends[:-1])} and {ends[-1]}" if len(ends) > 1 else ""
+    trials = f"{_words.count(plan.trials, 'trial')} of {_words.count(plan.epochs, 'epoch')}{where}{limit}"
     return f"{trials}, {plan.parallel} at a time; {plan.settings['max_failures']} failures in a row end it"
 
 
