@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,9 @@ def write(
     parts = [f"```\npython -m benchmarks.search {shlex.join(_public(command))}\n```"]
     for count, rows in tables.items():
         parts.append(f"Normalised regret after the epochs of {count} full trainings:\n\n{table.markdown(rows)}")
+    if "--picture" in command:
+        drawn = command[command.index("--picture") + 1]
+        parts.append(f"![regret against epochs]({os.path.relpath(drawn, file.parent)})")
     if found:
         lines = [
             f"| {item.name} | {item.wanted} | {item.measured or 'not measured'} | {'yes' if item.holds else 'no'} |"

@@ -67,8 +67,8 @@ def draw(sheet: Sheet, file: Path) -> None:
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
     axes[0][0].legend(fontsize=7)
-    figure.supxlabel("epochs spent, in full trainings")
-    figure.supylabel("normalised regret: median and quartiles")
+    figure.supxlabel("epochs spent, in full trainings; median and quartiles", fontsize=10)
+    figure.supylabel("normalised regret", fontsize=10)
     figure.tight_layout()
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=90)

@@ -181,10 +181,16 @@ def test_an_unknown_method_is_refused(name: str) -> None:
 def test_measured_tables_replace_what_stood_between_the_marks(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n\n{docs.BEGIN}\nold\n{docs.END}\n\nafter\n")
-    docs.write(page, ["--cache", "x", "--seeds", "2"], {5: [{"method": "random", "mean": 0.25}]}, [])
+    docs.write(
+        page,
+        ["--cache", "x", "--seeds", "2", "--picture", str(tmp_path / "regret.png")],
+        {5: [{"method": "random", "mean": 0.25}]},
+        [],
+    )
     text = page.read_text()
     assert "| random | 0.250 |" in text
-    assert "python -m benchmarks.search --seeds 2\n" in text
+    assert "python -m benchmarks.search --seeds 2 --picture" in text
+    assert "](regret.png)" in text
     assert "old" not in text
     assert text.startswith("before\n")
     assert text.endswith(f"{docs.END}\n\nafter\n")
