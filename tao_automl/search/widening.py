@@ -28,10 +28,9 @@ def decide(
     """The ends to move, in the form of the study attribute WIDENED: those at which at least half of the better half of
     the complete trials lie. An end that is `known` has been moved already.
     """
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None]
+    complete = _ranked(trials, maximize)
     if len(complete) < _FIRST:
         return []
-    complete.sort(key=lambda trial: (-float(trial.value or 0) if maximize else float(trial.value or 0), trial.number))
     better = complete[: math.ceil(len(complete) / 2)]
     moved = {(entry["path"], entry["side"]) for entry in known}
     found = []
@@ -43,6 +42,16 @@ def decide(
                 entry = {"path": parameter.path, "side": side, "to": end, "trials": len(complete)}
                 found.append(entry)
     return found
+
+
+def _ranked(trials: Iterable[FrozenTrial], maximize: bool) -> list[FrozenTrial]:
+    """Complete trials, the best first. A config counts once, though it may have been trained further."""
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None]
+    complete.sort(key=lambda trial: (-float(trial.value or 0) if maximize else float(trial.value or 0), trial.number))
+    best: dict[tuple[tuple[str, Any], ...], FrozenTrial] = {}
+    for trial in complete:
+        best.setdefault(tuple(sorted(trial.params.items())), trial)
+    return list(best.values())
 
 
 def widened(space: SearchSpace, entries: Iterable[Mapping[str, Any]]) -> SearchSpace:

@@ -49,6 +49,7 @@ def test_the_end_at_which_the_better_half_lies_is_moved(space, by_path) -> None:
         (PILED[1:], True),  # too few
         (PILED, False),  # the better half lies at the centre
         ([2e-4, 1e-4, 5e-5, 3e-4, 9e-4, 1e-3], True),  # too few of the better half
+        ([2e-4, 1e-4, 5e-5, 1e-3, 1e-3, 1e-3], True),  # one config three times
     ],
 )
 def test_otherwise_nothing_is_moved(space, rates, maximize) -> None:
