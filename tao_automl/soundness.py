@@ -169,7 +169,7 @@ def _of_what_follows(facts: Facts, schemas: Mapping[str, Schema]) -> Iterator[st
     known = [path for schema in schemas.values() for path in (*schema.fields, *schema.branches)]
     for move in facts.after.moves:
         for end in (move.source, move.target):
-            if end not in known:
+            if end not in known and not any(schema.has(end) for schema in schemas.values()):
                 yield f"{skill.FACTS}: {end} is carried, which no action has"
     if facts.data.captions is not None and not any(schema.has(facts.data.captions) for schema in schemas.values()):
         yield f"{skill.FACTS}: {facts.data.captions} takes the captions, which no action has"

@@ -8,6 +8,8 @@ import pytest
 
 from tao_automl import refusals
 from tao_automl.errors import UsageError
+from tao_automl.layout import skills_dir
+from tao_automl.tao import keypath, skill
 from tao_automl.tao.actionfacts import ActionFacts, Refusal
 from tests.fakes import chain
 
@@ -56,3 +58,13 @@ def test_values_may_be_what_is_needed() -> None:
 def test_another_action_is_not_meant() -> None:
     check("export", chain.TRAINS)
     check("deploy_score", chain.TRAINS)
+
+
+@pytest.mark.parametrize("name", ["tao-train-grounding-dino", "tao-train-mask-grounding-dino"])
+def test_int8_engines_of_the_models_that_read_text_are_refused(name: str) -> None:
+    known = skill.load(skills_dir() / name)
+    action, template = known.actions["gen_trt_engine"], known.template("gen_trt_engine")
+    refusals.check(known, action, None, template)
+    asked = keypath.assign(template, "gen_trt_engine.tensorrt.data_type", "INT8")
+    with pytest.raises(UsageError, match="there are no INT8 engines of this model"):
+        refusals.check(known, action, None, asked)

@@ -49,12 +49,12 @@ class Bank:
         """
         folders: dict[str, Path] = {}
         facts: dict[str, Path] = {}
-        for root in (*roots, *lenders):
+        for number, root in enumerate((*roots, *lenders)):
             if not root.is_dir():
                 raise UsageError(f"{root} is no folder", tip="name a skill's folder, or one that holds skills")
             for folder in _skills(root, _DEPTH):
                 name = folder.resolve().name
-                if (folder / INFO).is_file() and root not in lenders:
+                if (folder / INFO).is_file() and number < len(roots):
                     folders.setdefault(name, folder)
                 if (folder / FACTS).is_file():
                     facts.setdefault(name, folder / FACTS)

@@ -28,6 +28,12 @@ def test_sound_skills_are_a_line_each(call, bank: Path) -> None:
     assert said.err.rstrip().endswith("2 skills, all sound")
 
 
+def test_without_a_folder_those_that_we_ship_are_checked_and_are_sound(call) -> None:
+    said = call("skills", "check")
+    assert said.code == 0, said.out
+    assert said.err.rstrip().endswith("4 skills, all sound")
+
+
 def test_what_is_wrong_is_said_and_the_exit_code_is_one(call, bank: Path) -> None:
     (bank / "tao-train-two/schemas/train.schema.json").write_text("{")
     said = call("skills", "check", "--skill-dir", str(bank))
