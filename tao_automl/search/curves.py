@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
@@ -33,22 +33,32 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Curve:
-    """The best value so far by epoch, larger is better. An epoch without a value has the one before it."""
+    """The best value so far by epoch, larger is better. An epoch without a value has the one before it.
+
+    `noise` is the standard deviation of a single value around its neighbours.
+    """
 
     values: tuple[float, ...]
+    noise: float = 0.0
 
     @classmethod
     def of(cls, trial: FrozenTrial, maximize: bool) -> Curve:
         """Of a trial's reported values; empty if it has none. Epochs before the first value count as it."""
         sign = 1.0 if maximize else -1.0
-        points = {epoch: sign * value for epoch, value in trial.intermediate_values.items() if math.isfinite(value)}
+        return cls.along(
+            {epoch: sign * value for epoch, value in trial.intermediate_values.items() if math.isfinite(value)}
+        )
+
+    @classmethod
+    def along(cls, points: Mapping[int, float]) -> Curve:
+        """Of values by epoch, larger is better."""
         if not points:
             return cls(())
         found, best = [], points[min(points)]
         for epoch in range(max(points) + 1):
             best = max(best, points.get(epoch, best))
             found.append(best)
-        return cls(tuple(found))
+        return cls(tuple(found), _noise([value for _, value in sorted(points.items())]))
 
     @property
     def end(self) -> float:
@@ -108,6 +118,12 @@ def outcomes(trials: Sequence[FrozenTrial], epochs: int, maximize: bool) -> dict
         if estimate is not None:
             found[trial.number] = Estimate(sign * estimate.value, estimate.sd)
     return found
+
+
+def _noise(values: Sequence[float]) -> float:
+    """From second differences, to which a smooth curve adds little; their median, so that a drop adds nothing."""
+    bends = [abs(one - 2 * two + three) for one, two, three in zip(values, values[1:], values[2:], strict=False)]
+    return statistics.median(bends[len(bends) // 2 :]) / (0.6745 * math.sqrt(6)) if bends else 0.0
 
 
 def _scatter(seen: Sequence[tuple[float, float]], middle: float, gain: float) -> float:

@@ -1,8 +1,8 @@
 """Stop a trial whose curve is plainly worse: even with luck it would not end as high as the best has ended.
 
 Where it would end is estimated from the trainings that came to their end (`search.curves`): if early values have said
-little of the end, or curves have crossed, the estimate is wide and nothing is stopped. A trial that lies low and
-climbs about as steeply as the best one did when it was there is late, not bad, and goes on.
+little of the end, or curves have crossed, the estimate is wide and nothing is stopped. A trial that lies low and would
+get there by its own slope, as that has shrunk so far, is late, not bad, and goes on.
 
 The first epochs are never judged, nor are trials before three trainings have come to their end. Trial 0 holds the
 launched values: every other trial is compared with it, so it runs to its end.
@@ -25,8 +25,8 @@ _STARTUP_TRIALS = 3
 _WARM_UP = 0.1  # of the epochs
 _WARM_UP_EPOCHS = 2
 _LUCK = 2.0  # standard deviations above the estimate that a trial is given
-_WINDOW = 0.1  # of the epochs, over which a curve's slope is taken
-_STEEP = 0.6  # of the best one's slope at the same level
+_WINDOW = 0.1  # of the epochs, over which a slope is taken
+_NOISE = 2.0  # standard deviations by which the best of many noisy values is too good
 
 
 class Curves(BasePruner):
@@ -50,23 +50,25 @@ class Curves(BasePruner):
 
 
 def is_hopeless(curve: Curve, known: Sequence[Curve], epochs: int) -> bool:
-    """True if a curve will not end as high as the best of the `known` ones, as far as those tell."""
-    best = max(known, key=lambda other: other.end)
+    """True if a curve will not end as high as the best of the `known` ones, as far as those and it itself tell."""
+    target = max(other.end - _NOISE * other.noise for other in known)
     estimate = curves.at_end(known, curve.last, curve.end)
-    if estimate is None or estimate.value + _LUCK * estimate.sd >= best.end:
+    if estimate is None or estimate.value + _LUCK * estimate.sd >= target:
         return False
-    return not _is_late(curve, best, max(2, math.ceil(_WINDOW * epochs)))
+    return going_on(curve, epochs, max(1, round(_WINDOW * epochs))) < target
 
 
-def _is_late(curve: Curve, best: Curve, window: int) -> bool:
-    """True if it climbs nearly as steeply as the best one did at the same level."""
-    if min(curve.last, best.last) < window:
-        return False
-    slope = (curve.end - curve.values[curve.last - window]) / window
-    there = next((epoch for epoch, value in enumerate(best.values) if value >= curve.end), best.last)
-    until = min(max(there, window), best.last)
-    before = (best.values[until] - best.values[until - window]) / window
-    return slope > 0 and slope >= _STEEP * before
+def going_on(curve: Curve, epochs: int, window: int) -> float:
+    """Where a curve ends whose slope shrinks from window to window as it did last; one that did not shrink stays."""
+    if curve.last < window:
+        return curve.end
+    middle, first = curve.values[curve.last - window], curve.values[max(0, curve.last - 2 * window)]
+    gain, before = curve.end - middle, middle - first
+    ratio = min(1.0, gain / before) if before > 0 else 1.0
+    windows = (epochs - 1 - curve.last) / window
+    if ratio == 1:
+        return curve.end + gain * windows
+    return curve.end + gain * ratio * (1 - ratio**windows) / (1 - ratio)
 
 
 def make(epochs: int, direction: str) -> BasePruner:  # noqa: ARG001 the study knows its direction

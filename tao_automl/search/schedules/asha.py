@@ -4,7 +4,7 @@ Trials end at a rung. Whenever there is room, the highest rung is looked at firs
 trials that have reached it has not been promoted yet, it goes on to the next rung; where no rung has one, a new config
 begins at the lowest. Nobody waits for a rung to fill.
 
-Trial 0, the launched values, is trained for all epochs, because every other trial is compared with it.
+Trial 0, the launched values, is trained for all epochs and is at no rung.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def check(terms: Terms) -> None:
             f"{terms.epochs} epochs give no rung below the full training, from {terms.min_epochs} epochs on",
             tip="give more --epochs, a lower --min-epochs, or --algorithm auto",
         )
-    if terms.configs < terms.reduction:
+    if terms.configs <= terms.reduction:
         raise UsageError(
-            f"asha promotes one of {terms.reduction} trials, and there are {terms.configs}",
-            tip=f"--trials {terms.reduction} or more, or --algorithm auto",
+            f"asha promotes one of {terms.reduction} trials besides trial 0, and there are {terms.configs} in all",
+            tip=f"--trials {terms.reduction + 1} or more, or --algorithm auto",
         )
 
 
@@ -41,7 +41,7 @@ def propose(trials: Sequence[FrozenTrial], terms: Terms, space: SearchSpace) -> 
     steps = rungs(terms)
     gone_on = children(trials)
     for rung, following in reversed(list(itertools.pairwise(steps))):
-        there = at_rung(trials, rung, terms)
+        there = _there(trials, rung, terms)
         for trial in ranked(there, rung, terms)[: len(there) // terms.reduction]:
             if budget_of(trial, terms.epochs) == rung and trial.number not in gone_on:
                 return promoted(trial, following, terms)
@@ -55,11 +55,15 @@ def needed(trials: Sequence[FrozenTrial], terms: Terms) -> frozenset[int]:
     """In each rung as many of the best as may yet be promoted, and have not been."""
     found: set[int] = set()
     gone_on = children(trials)
-    arriving = terms.configs
+    arriving = terms.configs - 1
     for rung in rungs(terms)[:-1]:
         most = arriving // terms.reduction
-        arriving = most + 1  # trial 0 is at each rung
-        there = ranked(at_rung(trials, rung, terms), rung, terms)
+        arriving = most
+        there = ranked(_there(trials, rung, terms), rung, terms)
         waiting = [trial for trial in there if trial.number not in gone_on and budget_of(trial, terms.epochs) == rung]
         found.update(trial.number for trial in waiting[:most])
     return frozenset(found)
+
+
+def _there(trials: Sequence[FrozenTrial], rung: int, terms: Terms) -> list[FrozenTrial]:
+    return [trial for trial in at_rung(trials, rung, terms) if trial.number > 0]
