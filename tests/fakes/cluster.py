@@ -204,7 +204,7 @@ def _steps(job: Job) -> list[tuple[float, Callable[[], None]]]:
     script, folder = job.script, job.spec.folder / job.spec.action
     head, *epochs, end = status_lines(script.values, script.metric, script.finishes, script.first)
     if job.spec.action != "train":  # its last lines have its metrics
-        kpi = {script.metric: str(value) for value in script.values[-1:]}
+        kpi = dict.fromkeys([script.metric] if script.values else [], str([*script.values, None][0]))
         end = [json.dumps({**json.loads(line), "kpi": kpi}) for line in end]
     steps: list[tuple[float, Callable[[], None]]] = [(job.started_s, lambda: _append(folder, head))]
     for epoch, block in enumerate(epochs):
