@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from tao_automl.report import Study, Trial
+from tao_automl.search.confirm import CONFIRM
 from tao_automl.search.importance import Importances
 from tao_automl.search.optimism import Estimate
 
-_WIDTH, _HEIGHT, _MARGIN = 640, 260, 48
+_WIDTH, _HEIGHT, _MARGIN = 640, 260, 56
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f23}
 h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2rem}
@@ -73,13 +74,13 @@ def _steps(points: Sequence[Point], *, up: bool) -> list[tuple[float, float]]:
 
 
 def _pareto(study: Study) -> str:
-    """All trials in the first two metrics; those of the set stand out."""
+    """Trials of the search in the first two metrics; those of the set stand out."""
     first, second = study.objectives[:2]
     inside = {won.trial for won in study.pareto}
     points = [
         (trial.measured[second.name], trial.value, _label(trial), trial.number in inside)
         for trial in study.trials
-        if trial.value is not None and second.name in trial.measured
+        if trial.value is not None and second.name in trial.measured and trial.kind != CONFIRM
     ]
     return _plot(points, (second.name, first.name))
 
@@ -114,7 +115,7 @@ def _plot(points: Sequence[Point], axes: tuple[str, str], line: Iterable[tuple[f
     (left, right), (low, high) = spans
     ends = [(_MARGIN, _HEIGHT - 28, left, "start"), (_WIDTH - _MARGIN, _HEIGHT - 28, right, "end")]
     ends += [(_MARGIN - 6, _HEIGHT - _MARGIN, low, "end"), (_MARGIN - 6, _MARGIN, high, "end")]
-    out += [f'<text x="{x}" y="{y}" text-anchor="{side}">{_number(value)}</text>' for x, y, value, side in ends]
+    out += [f'<text x="{x}" y="{y}" text-anchor="{side}">{value:.3g}</text>' for x, y, value, side in ends]
     out.append(f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 10}" text-anchor="middle">{escape(axes[0])}</text>')
     out.append(f'<text x="{_MARGIN}" y="20">{escape(axes[1])}</text></svg>')
     return "".join(out)

@@ -89,6 +89,8 @@ class Trial:
     retries: Mapping[str, int]
     node: str | None
     gpus: tuple[str, ...]
+    kind: str | None  # what a schedule made it; None: a config like any other
+    parent: int | None  # the trial that it goes on from
     checkpoint: Path | None
     files: AttemptPaths
 
@@ -127,6 +129,8 @@ class Trial:
             "retries": dict(self.retries),
             "node": self.node,
             "gpus": list(self.gpus),
+            "kind": self.kind,
+            "parent": self.parent,
             "checkpoint": str(self.checkpoint) if self.checkpoint else None,
             "folder": str(self.files.folder),
         }
@@ -373,7 +377,9 @@ def _trial(frozen: FrozenTrial, of: _Of, now: datetime) -> Trial:
         intent=known.get(attributes.INTENT),
         parked=known.get(attributes.PARKED_S) is not None,
         epochs_done=of.epochs if complete and of.epochs else max(points, default=-1) + 1,
-        epochs=of.epochs,
+        epochs=known.get(attributes.BUDGET) or of.epochs,
+        kind=known.get(attributes.KIND),
+        parent=known.get(attributes.PARENT),
         metric=of.metric.name,
         value=best[1] if best else None,
         epoch=best[0] if best else None,

@@ -20,6 +20,7 @@ DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "docs" / "actions.md",
+    ROOT / "docs" / "algorithms.md",
     ROOT / "studies" / "README.md",
     ROOT / "docs" / "skills.md",
     *(ROOT / "skills").rglob("*.md"),

@@ -111,7 +111,9 @@ def _budget(plan: Plan) -> str:
     limit += f" or {plan.metric.name} {plan.settings['target']:g}" if plan.settings["target"] is not None else ""
     if (plateau := plan.settings["plateau"]) is not None:
         limit += f" or {_words.count(plateau, 'trial')} without a better one"
-    trials = f"{_words.count(plan.trials, 'trial')} of {_words.count(plan.epochs, 'epoch')}{limit}"
+    ends = [str(epochs) for epochs in plan.schedule.ends()]
+    where = f", compared at {', '.join(ends[:-1])} and {ends[-1]}" if len(ends) > 1 else ""
+    trials = f"{_words.count(plan.trials, 'trial')} of {_words.count(plan.epochs, 'epoch')}{where}{limit}"
     return f"{trials}, {plan.parallel} at a time; {plan.settings['max_failures']} failures in a row end it"
 
 

@@ -148,6 +148,8 @@ def _state(trial: Trial) -> str:
         word += f" (exit code {trial.exit_code})"
     if trial.epochs:
         word += f", {trial.epochs_done} of {trial.epochs} epochs"
+    if trial.parent is not None:
+        word += f", {trial.kind} from trial {trial.parent}"
     if trial.duration_s is not None:
         word += f", after {_words.duration(trial.duration_s)}"
     if trial.attempt > 1:

@@ -82,6 +82,10 @@ class Schedule:
         """Finished trials from whose last checkpoint a later one may go on."""
         return cast("frozenset[int]", self._module.needed(trials, self.terms))
 
+    def ends(self) -> tuple[int, ...]:
+        """The epochs at which trainings end and are compared; the last is a full one."""
+        return cast("tuple[int, ...]", self._module.ends(self.terms))
+
     @property
     def _module(self) -> ModuleType:
         return _module(schedules, self.name, "schedule")

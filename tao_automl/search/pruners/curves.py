@@ -68,7 +68,7 @@ def going_on(curve: Curve, epochs: int, window: int) -> float:
     windows = (epochs - 1 - curve.last) / window
     if ratio == 1:
         return curve.end + gain * windows
-    return curve.end + gain * ratio * (1 - ratio**windows) / (1 - ratio)
+    return float(curve.end + gain * ratio * (1 - ratio**windows) / (1 - ratio))
 
 
 def make(epochs: int, direction: str) -> BasePruner:  # noqa: ARG001 the study knows its direction

@@ -20,6 +20,11 @@ from tao_automl.search.rungs import Terms, at_rung, children, configs, promoted,
 from tao_automl.search.space import SearchSpace
 
 
+def ends(terms: Terms) -> tuple[int, ...]:
+    """The rungs."""
+    return rungs(terms)
+
+
 def check(terms: Terms) -> None:
     """Raises:
     UsageError: too few epochs for two rungs, or too few trials to promote one.

@@ -45,6 +45,11 @@ def brackets(terms: Terms) -> list[Bracket]:
     return found
 
 
+def ends(terms: Terms) -> tuple[int, ...]:
+    """The rungs."""
+    return rungs(terms)
+
+
 def check(terms: Terms) -> None:
     """Raises:
     UsageError: too few epochs for two rungs, or too few trials for the first bracket.

@@ -11,6 +11,11 @@ from tao_automl.search.rungs import Terms, configs
 from tao_automl.search.space import SearchSpace
 
 
+def ends(terms: Terms) -> tuple[int, ...]:
+    """Every training is a full one."""
+    return (terms.epochs,)
+
+
 def check(terms: Terms) -> None:
     """Any number of trials and epochs will do."""
 
