@@ -17,7 +17,7 @@ from tao_automl import lock, results, runs
 from tao_automl.errors import UsageError, near
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths
 from tao_automl.results import Winner
-from tao_automl.search import attributes, confirm, importance, optimism, proposal
+from tao_automl.search import attributes, confirm, importance, optimism
 from tao_automl.search import study as storage
 from tao_automl.search.confirm import Confirmed
 from tao_automl.search.importance import Importances
@@ -64,8 +64,6 @@ class Trial:
     number: int
     state: str
     attempt: int
-    kind: str
-    parent: int | None
     intent: str | None
     parked: bool
     epochs_done: int
@@ -104,8 +102,6 @@ class Trial:
             "trial": self.number,
             "state": self.state,
             "attempt": self.attempt,
-            "kind": self.kind,
-            "parent": self.parent,
             "intent": self.intent,
             "stopped": self.parked,
             "epochs_done": self.epochs_done,
@@ -372,8 +368,6 @@ def _trial(frozen: FrozenTrial, of: _Of, now: datetime) -> Trial:
         number=frozen.number,
         state=frozen.state.name,
         attempt=attempt,
-        kind=known.get(attributes.KIND) or proposal.CONFIG,
-        parent=known.get(attributes.PARENT),
         intent=known.get(attributes.INTENT),
         parked=known.get(attributes.PARKED_S) is not None,
         epochs_done=of.epochs if complete and of.epochs else max(points, default=-1) + 1,

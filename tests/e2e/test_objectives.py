@@ -26,7 +26,7 @@ def test_scores_repeats_and_the_pareto_set_survive_a_kill(cli) -> None:
 
     status = cli.json("status", "k")
     assert [trial["state"] for trial in status["trials"]] == ["COMPLETE"] * 3
-    assert [trial["kind"] for trial in status["trials"]] == ["config", "confirm", "confirm"]
+    assert [trial["kind"] for trial in status["trials"]] == [None, "confirm", "confirm"]
     folders = sorted(path.relative_to(cli.studies).as_posix() for path in cli.studies.glob("k/trials/*/*/score-*"))
     assert folders == [f"k/trials/{number:04d}/attempt-1/score-1" for number in range(3)]
     found = cli.json("best", "k")
