@@ -21,14 +21,14 @@ def command(study: str | None, output: str | None, **flags: Any) -> None:
     from datetime import datetime
     from pathlib import Path
 
-    from tao_automl import page, report
+    from tao_automl import judgement, page, report
     from tao_automl.cli import _words
     from tao_automl.cli._console import Console
     from tao_automl.errors import UsageError
 
     where = _options.where(flags)
     found = report.study(where, study, datetime.now())
-    text = page.html(found, report.importances(where, found.name), report.estimate(where, found.name))
+    text = page.html(found, judgement.importances(where, found.name), judgement.estimate(where, found.name))
     file = Path(output) if output else found.paths.report
     try:
         file.write_text(text, encoding="utf-8")
