@@ -112,6 +112,11 @@ class StudyPaths:
         return self.folder / "pins.json"
 
     @property
+    def report(self) -> Path:
+        """The page that `tao-automl report` writes."""
+        return self.folder / "report.html"
+
+    @property
     def baseline(self) -> AttemptPaths:
         """The evaluation of what every training starts from."""
         return AttemptPaths(self.folder / "baseline")

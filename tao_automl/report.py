@@ -17,11 +17,9 @@ from tao_automl import lock, results, runs
 from tao_automl.errors import UsageError, near
 from tao_automl.layout import AttemptPaths, StudiesPaths, StudyPaths
 from tao_automl.results import Winner
-from tao_automl.search import attributes, confirm, importance, optimism, proposal
+from tao_automl.search import attributes, confirm
 from tao_automl.search import study as storage
 from tao_automl.search.confirm import Confirmed
-from tao_automl.search.importance import Importances
-from tao_automl.search.optimism import Estimate
 from tao_automl.search.study import BaseStorage, FrozenTrial
 from tao_automl.tao.metric import Direction, Metric
 
@@ -64,8 +62,6 @@ class Trial:
     number: int
     state: str
     attempt: int
-    kind: str
-    parent: int | None
     intent: str | None
     parked: bool
     epochs_done: int
@@ -104,8 +100,6 @@ class Trial:
             "trial": self.number,
             "state": self.state,
             "attempt": self.attempt,
-            "kind": self.kind,
-            "parent": self.parent,
             "intent": self.intent,
             "stopped": self.parked,
             "epochs_done": self.epochs_done,
@@ -256,27 +250,6 @@ def study(where: Where, name: str | None, now: datetime) -> Study:
     return _study(where, opened, name or _only(storage.names(opened), where), now)
 
 
-def estimate(where: Where, name: str) -> Estimate | None:
-    """What the best config is worth when it is trained again; None where that cannot be said.
-
-    Raises:
-        StudyError, UsageError: as `study`.
-    """
-    loaded = storage.load(where.open(), name)
-    return optimism.estimate(storage.trials(loaded), maximize=storage.maximizes(loaded))
-
-
-def importances(where: Where, name: str, method: str = "ped-anova") -> Importances:
-    """Which of the searched parameters mattered for the study's metric.
-
-    Raises:
-        StudyError, UsageError: as `study`; no such method.
-        PlatformError: the method needs a package that is not installed.
-    """
-    loaded = storage.load(where.open(), name)
-    return importance.of(storage.trials(loaded), maximize=storage.maximizes(loaded), method=method)
-
-
 def name_of(where: Where, name: str | None) -> str:
     """The name of a study that exists.
 
@@ -376,8 +349,6 @@ def _trial(frozen: FrozenTrial, of: _Of, now: datetime) -> Trial:
         number=frozen.number,
         state=frozen.state.name,
         attempt=attempt,
-        kind=known.get(attributes.KIND) or proposal.CONFIG,
-        parent=known.get(attributes.PARENT),
         intent=known.get(attributes.INTENT),
         parked=known.get(attributes.PARKED_S) is not None,
         epochs_done=of.epochs if complete and of.epochs else max(points, default=-1) + 1,

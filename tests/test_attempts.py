@@ -8,6 +8,7 @@ from pathlib import Path
 from tao_automl import attempts
 from tao_automl.attempts import Watched
 from tao_automl.execution.job import JobStatus, Phase
+from tao_automl.goals import Goals
 from tao_automl.tao.metric import Direction, Metric
 from tao_automl.tao.status import Progress
 from tests.fakes import bank
@@ -20,7 +21,7 @@ def test_an_epochs_value_is_that_of_its_validation_or_of_its_training(tmp_path: 
         points={1: {"val_mAP50": "0.5"}}, trained={0: {"train_loss": 2.0}, 1: {"train_loss": 1.5}}, last_epoch=1
     )
     assert attempts.points(made, progress) == {1: 0.5}
-    other = dataclasses.replace(made, metric=Metric("train_loss", Direction.MINIMIZE))
+    other = dataclasses.replace(made, goals=Goals(Metric("train_loss", Direction.MINIMIZE)))
     assert attempts.points(other, progress) == {0: 2.0, 1: 1.5}
 
 

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "show": "Show one study or trial: settings, parameters, failure, command",
         "logs": "Print or follow a trial's log",
         "best": "Show the best trial and its checkpoint",
+        "report": "Write a page about a study: curves, importances, Pareto set",
     },
     "Use": {
         "action": "Run a downstream action on the best checkpoint",

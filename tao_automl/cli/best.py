@@ -28,7 +28,7 @@ def command(study: str | None, importance: str, as_json: bool, **flags: Any) -> 
     """
     from datetime import datetime
 
-    from tao_automl import report
+    from tao_automl import judgement, report
     from tao_automl.cli import _best
     from tao_automl.cli._console import Console
     from tao_automl.errors import JobError
@@ -42,7 +42,7 @@ def command(study: str | None, importance: str, as_json: bool, **flags: Any) -> 
             tip=f"tao-automl status {found.name} shows what it has",
             code="no-result",
         )
-    judged, expected = report.importances(where, found.name, importance), report.estimate(where, found.name)
+    judged, expected = judgement.importances(where, found.name, importance), judgement.estimate(where, found.name)
     if as_json:
         again = expected.as_dict() if expected else None
         console.document({**_best.document(found, won), "expected": again, "importances": judged.as_dict()})

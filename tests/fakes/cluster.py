@@ -201,8 +201,11 @@ def status_lines(
 
 
 def _steps(job: Job) -> list[tuple[float, Callable[[], None]]]:
-    script, folder = job.script, job.spec.folder / "train"
+    script, folder = job.script, job.spec.folder / job.spec.action
     head, *epochs, end = status_lines(script.values, script.metric, script.finishes, script.first)
+    if job.spec.action != "train":  # its last lines have its metrics
+        kpi = dict.fromkeys([script.metric] if script.values else [], str([*script.values, None][0]))
+        end = [json.dumps({**json.loads(line), "kpi": kpi}) for line in end]
     steps: list[tuple[float, Callable[[], None]]] = [(job.started_s, lambda: _append(folder, head))]
     for epoch, block in enumerate(epochs):
         at_s = job.started_s + (epoch + 1) * script.epoch_s
