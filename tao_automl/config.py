@@ -240,7 +240,7 @@ KEYS: Mapping[str, Key] = {
         Key("hang_timeout", seconds, "A trial silent for so long hangs (default: 10 minutes, or 5 epochs if longer)", metavar="TIME", fixed=False),
         Key("metric", _text, "Metric to tune (default: the model's)", metavar="NAME"),
         Key("direction", _one_of("maximize", "minimize"), "Which way is better (default: the metric's)", metavar="maximize|minimize"),
-        Key("algorithm", _text, "How configs are proposed: tpe or random", "tpe", metavar="NAME"),
+        Key("algorithm", _text, "How configs are proposed: bayesian, bfbo, gp, tpe or random", "bayesian", metavar="NAME"),
         Key("pruner", _text, "How bad trials are stopped early: median or none", "median", metavar="NAME"),
         Key("seed", _integer(0), "Seed of the search", 1, metavar="N"),
         Key("set", _mapping, "Set a key of the spec for every trial", metavar="KEY=VALUE", many=True),

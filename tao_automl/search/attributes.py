@@ -17,6 +17,7 @@ RUNTIME = "runtime"
 TRIALS = "trials"  # the budget
 QUARANTINE = "quarantine"  # faulty GPUs that no trial gets any more, as `host/gpu`
 ABORTED = "aborted"  # why no other trial would run either, one sentence with what helps
+WARM = "warm"  # what earlier studies say: [{"params": …, "quantile": 0 (best) to 1, "source": "study/trial"}]
 STOP = "stop"  # what `tao-automl stop` asks of the driver: "drain", "now" or None
 
 # Of a trial.

@@ -104,7 +104,8 @@ class Parameter:
     `low`, `high`, `step` and `choices` are values of the spec; `default` is the centre, which trial 0 takes.
     Under SWITCH it may also be 0, below `low`. The choices of type 'list' are lists, ordered.
     `origin` is where the range comes from: 'schema', 'role: …', 'automl.yaml' or '--search'. `gap` is the
-    range above `parent`. `active` holds conditions on other searched parameters.
+    range above `parent`. `active` holds conditions on other searched parameters. `grows`: a larger value takes
+    more memory.
     """
 
     path: str
@@ -121,6 +122,7 @@ class Parameter:
     parent: str | None = None
     gap: tuple[Number, Number] | None = None
     active: tuple[Activity, ...] = field(default=())
+    grows: bool = False
 
     @property
     def name(self) -> str:

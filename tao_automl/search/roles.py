@@ -47,7 +47,7 @@ class Role:
     """`pattern` is matched against the last part of a path. `shape` gives the window around a centre, or the
     reason why there is none. `keep`: why the role is not searched unless the user names it. `kind`: only
     'int' or 'float' fields have the role. `off`: the range to look at beside the zero that is launched, where
-    zero means "none of it".
+    zero means "none of it". `memory`: names of the role whose larger values take more memory.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Role:
     log: bool = False
     encoding: Encoding = Encoding.PLAIN
     off: tuple[float, float] | None = None
+    memory: str | None = None
 
 
 def role_of(path: str, whole: bool) -> Role:
@@ -71,6 +72,12 @@ def role_of(path: str, whole: bool) -> Role:
     if last == "val_base" and len(parts) > 1:  # where a schedule begins: learning_rate.val_base
         last = parts[-2]
     return next(role for role in ROLES if role.kind in (None, kind) and re.fullmatch(role.pattern, last))
+
+
+def takes_memory(path: str) -> bool:
+    """Whether a larger value of this parameter needs more memory on a GPU: batches, queries, layers, resolutions."""
+    memory = role_of(path, whole=True).memory
+    return memory is not None and re.search(memory, path) is not None
 
 
 def _log(down: float, up: float, cap: float = math.inf) -> _Shape:
@@ -189,6 +196,7 @@ ROLES: tuple[Role, ...] = (  # the first that fits; `lr_decay` must not reach a 
         _batch,
         kind="int",
         encoding=Encoding.LOG2,
+        memory="",
     ),
     Role(
         "multiplier",
@@ -222,12 +230,14 @@ ROLES: tuple[Role, ...] = (  # the first that fits; `lr_decay` must not reach a 
         log=True,
         off=(0.05, 5.0),
     ),
-    Role("layers", r"(enc|dec)_layers|num_layers", _layers, kind="int"),
+    Role("layers", r"(enc|dec)_layers|num_layers", _layers, kind="int", memory=""),
     Role("selection", r"num_select", _selection, kind="int", keep=_SCORING),
-    Role("queries", r"num_(.*_)?queries", _queries, kind="int"),
+    Role("queries", r"num_(.*_)?queries", _queries, kind="int", memory=""),
     Role("dropout", r".*dropout.*", _fraction(0.0, 0.5), kind="float"),
     Role("probability", r".*(prob(?!l)|ratio(?!n)).*", _probability, kind="float"),
-    Role("size", r".*_(size|max|min)|hidden_dim|window_length", _size, kind="int"),
+    Role(
+        "size", r".*_(size|max|min)|hidden_dim|window_length", _size, kind="int", memory=r"^(?!.*(patch|stride|_min$))"
+    ),
     Role("", r".*", _plain, True),
 )
 POWER = Role("power", r".*", _power, kind="int", encoding=Encoding.INDEX)

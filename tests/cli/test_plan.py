@@ -27,7 +27,7 @@ def test_it_says_what_would_run(call, tmp_path: Path) -> None:
     assert facts["Goal"] == "maximize val_mAP50"
     assert facts["Data"] == "train train: 3 images, 3 boxes, 2 categories"
     assert facts["Budget"].startswith("7 trials of 3 epochs or 2h00m, 1 at a time")
-    assert facts["Search"] == "2 parameters, tpe, seed 1; trial 0 is the model's defaults"
+    assert facts["Search"] == "2 parameters, bayesian, seed 1; trial 0 is the model's defaults"
     spec = tmp_path / "studies" / "s" / "trials" / "0000" / "attempt-1" / "spec.yaml"
     assert f"  tiny train -e {spec}" in said.out.splitlines()
     assert said.out.splitlines()[-1] == "Nothing was started."
