@@ -54,14 +54,19 @@ class Axis:
 
     def place(self, code: Any) -> float:
         """Where a code lies; a number outside its range lies at the nearer end."""
+        return float(self.places_of([code])[0])
+
+    def places_of(self, codes: Sequence[Any]) -> Points:
+        """Where each code lies."""
         known = self.distribution
         if isinstance(known, CategoricalDistribution):
-            return float(known.to_internal_repr(code)) if code in known.choices else 0.0
+            return np.array([known.choices.index(code) if code in known.choices else 0 for code in codes], dtype=float)
+        assert isinstance(known, (IntDistribution, FloatDistribution))
         low, high = self._ends()
         if high <= low:
-            return 0.5
-        value = self._scaled(float(code)) if not self._log or code > 0 else low
-        return min(max((value - low) / (high - low), 0.0), 1.0)
+            return np.full(len(codes), 0.5)
+        inside = np.clip(np.array(codes, dtype=float), known.low, known.high)
+        return np.asarray(((np.log(inside) if self._log else inside) - low) / (high - low))
 
     def code(self, place: float) -> Any:
         """The code that lies nearest."""
@@ -127,15 +132,15 @@ class Cube:
 
     def point(self, params: Mapping[str, Any]) -> Points:
         """A trial's params; what it lacks is at its centre."""
-        known = self.centre()
-        for index, axis in enumerate(self.axes):
-            if axis.name in params:
-                known[index] = axis.place(params[axis.name])
-        return known
+        return np.asarray(self.points([params])[0])
 
     def points(self, many: Sequence[Mapping[str, Any]]) -> Points:
         """One row each."""
-        return np.array([self.point(params) for params in many]).reshape(len(many), len(self))
+        found = np.tile(self.centre(), (len(many), 1))
+        for index, axis in enumerate(self.axes):
+            rows = [row for row, params in enumerate(many) if axis.name in params]
+            found[rows, index] = axis.places_of([many[row][axis.name] for row in rows])
+        return found
 
     def params(self, point: Points) -> dict[str, Any]:
         """The codes nearest to a point."""
@@ -166,4 +171,4 @@ def _grid(axis: Axis) -> Points | None:
         return None
     assert isinstance(known, (IntDistribution, FloatDistribution))
     step = known.step or 0
-    return np.array([axis.place(known.low + index * step) for index in range(axis.places)])
+    return axis.places_of([known.low + index * step for index in range(axis.places)])
