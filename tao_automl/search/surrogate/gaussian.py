@@ -3,8 +3,10 @@
 The function is thought of as a sum: what each axis does by itself, a parabola around the centre (of a set without
 order: a level for each choice), which a dozen values can tell of; and a Matern 5/2 function of all axes together,
 which takes over with more. So it is a low-order additive model with a residual process (Rasmussen and Williams
-2006, section 2.7; Duvenaud et al. 2011). Each axis has one length, whose prior grows with the number of axes
-(Hvarfner et al. 2024, "Vanilla Bayesian Optimization Performs Great in High Dimensions").
+2006, section 2.7; Duvenaud et al. 2011). Parabolas are expected to open downwards, by how much is learned: far from
+where somebody has launched a training it is rarely better, and the slope at the centre is free to move the top away
+from it. Each axis has one length, whose prior grows with the number of axes (Hvarfner et al. 2024, "Vanilla Bayesian
+Optimization Performs Great in High Dimensions").
 
 Points may come from another task, an earlier study: how far its function tells of ours is a hyperparameter too
 (intrinsic coregionalization, Bonilla et al. 2008), so a study that misleads is soon not believed.
@@ -29,11 +31,13 @@ Matrix = NDArray[np.float64]
 _JITTER = 1e-6
 _LEVEL = 1.0  # variance of the constant
 _CHOICE = 0.5  # what two choices share, against the slope of a number
+_ELSEWHERE = 0.25
 # Logarithms of hyperparameters: middle and spread of their priors, for scores of unit spread.
 _LENGTH = (0.0, 1.0)  # half the logarithm of the number of axes comes on top
 _JOINT = (0.0, 0.7)
 _SINGLE = (0.0, 1.0)
-_NOISE = (math.log(0.02), 1.2)
+_NOISE = (math.log(0.01), 1.0)
+_BOWL = (0.0, 0.7)
 _KINSHIP = (0.5, 1.5)  # log-odds
 _BEYOND = 4.0  # spreads: hyperparameters stay within
 
@@ -97,16 +101,30 @@ class _Pair:
         return np.asarray(out)
 
 
+def _squares(cube: Cube, points: Points) -> Matrix:
+    """How far each axis is from the centre, squared; another choice of a set is as far as half its axis."""
+    out = np.square(points - cube.centre())
+    out[:, cube.sets] = _ELSEWHERE * (points[:, cube.sets] != cube.centre()[cube.sets])
+    return np.asarray(out)
+
+
 @dataclass(frozen=True)
 class Covariance:
-    """Hyperparameters: inverse lengths of the axes, variances, and the correlation of the other task with ours."""
+    """Hyperparameters: inverse lengths of the axes, variances, the depth of the expected parabolas, and the
+    correlation of the other task with ours.
+    """
 
     cube: Cube
     inverse: Values
     joint: float
     single: float
     noise: float
+    bowl: float
     kinship: float
+
+    def expected(self, points: Points) -> Values:
+        """The mean before anything was seen."""
+        return np.asarray(-self.bowl * (_squares(self.cube, points) @ np.square(self.inverse)))
 
     def between(self, left: Points, right: Points) -> Matrix:
         """Covariance of the function, a row for each of `left`; all of our own task."""
@@ -142,7 +160,7 @@ class Gaussian:
         cross[self.evidence.foreign] = self.covariance.kinship * (cross[self.evidence.foreign] - _LEVEL)
         reduced = solve_triangular(self.factor, cross, lower=True, check_finite=False)
         left = self.covariance.variance(points) - np.einsum("ij,ij->j", reduced, reduced)
-        return cross.T @ self.weights, np.sqrt(np.maximum(left, 1e-10))
+        return self.covariance.expected(points) + cross.T @ self.weights, np.sqrt(np.maximum(left, 1e-10))
 
 
 def condition(known: Covariance, evidence: Evidence) -> Gaussian:
@@ -152,7 +170,8 @@ def condition(known: Covariance, evidence: Evidence) -> Gaussian:
     matrix = np.where(mixed, known.kinship * (matrix - _LEVEL), matrix)
     matrix[np.diag_indices_from(matrix)] += known.noise * evidence.noise + _JITTER
     factor = cholesky(matrix, lower=True, check_finite=False)
-    return Gaussian(known, evidence, factor, cho_solve((factor, True), evidence.scores, check_finite=False))
+    rest = evidence.scores - known.expected(evidence.points)
+    return Gaussian(known, evidence, factor, cho_solve((factor, True), rest, check_finite=False))
 
 
 def fit(cube: Cube, evidence: Evidence, steps: int = 25) -> Covariance:
@@ -173,14 +192,15 @@ class _Loss:
         self._pair = _Pair.of(cube, evidence.points, evidence.points)
         self._mixed = evidence.foreign[:, None] != evidence.foreign[None]
         self._eye = np.eye(len(evidence.scores))
-        tail = [_JOINT, _SINGLE, _NOISE, _KINSHIP]
+        self._away = _squares(cube, evidence.points)
+        tail = [_JOINT, _SINGLE, _NOISE, _BOWL, _KINSHIP]
         lengths = (-_LENGTH[0] - 0.5 * math.log(axes), _LENGTH[1])
         self.middle, self.spread = np.array([lengths] * axes + tail).T
 
     def covariance(self, theta: Values) -> Covariance:
         axes = len(self._cube)
-        joint, single, noise = (float(value) for value in np.exp(theta[axes : axes + 3]))
-        return Covariance(self._cube, np.exp(theta[:axes]), joint, single, noise, _odds(float(theta[-1])))
+        joint, single, noise, bowl = (float(value) for value in np.exp(theta[axes : axes + 4]))
+        return Covariance(self._cube, np.exp(theta[:axes]), joint, single, noise, bowl, _odds(float(theta[-1])))
 
     def __call__(self, theta: Values) -> tuple[float, Values]:
         known, seen = self.covariance(theta), self._seen
@@ -194,18 +214,22 @@ class _Loss:
         matrix = task * function + _LEVEL * ~self._mixed
         matrix[np.diag_indices_from(matrix)] += known.noise * seen.noise + _JITTER
         factor = cholesky(matrix, lower=True, check_finite=False)
-        weights = cho_solve((factor, True), seen.scores, check_finite=False)
+        expected = -known.bowl * (self._away @ np.square(known.inverse))
+        rest = seen.scores - expected
+        weights = cho_solve((factor, True), rest, check_finite=False)
         off = (theta - self.middle) / self.spread
-        value = 0.5 * seen.scores @ weights + np.log(np.diag(factor)).sum() + 0.5 * off @ off
+        value = 0.5 * rest @ weights + np.log(np.diag(factor)).sum() + 0.5 * off @ off
         every = 0.5 * (cho_solve((factor, True), self._eye, check_finite=False) - np.outer(weights, weights))
         pull = every * task
         gradient = off / self.spread
         axes = len(self._cube)
         gradient[:axes] += self._lengths(known, pull, 5 / 3 * (1 + r) * decay)
+        gradient[:axes] += 2 * known.bowl * np.square(known.inverse) * (weights @ self._away)
         gradient[axes] += known.joint * (pull * matern).sum()
         gradient[axes + 1] += known.single * (pull * own).sum()
         gradient[axes + 2] += known.noise * (np.diag(every) * seen.noise).sum()
-        gradient[axes + 3] += known.kinship * (1 - known.kinship) * (every * function)[self._mixed].sum()
+        gradient[axes + 3] -= weights @ expected
+        gradient[axes + 4] += known.kinship * (1 - known.kinship) * (every * function)[self._mixed].sum()
         return float(value), gradient
 
     def _lengths(self, known: Covariance, pull: Matrix, slope: Matrix) -> Values:

@@ -28,7 +28,7 @@ from tao_automl.search.surrogate.penalty import Penalty
 
 Values = NDArray[np.float64]
 
-START = 3  # trials around the centre before the model is asked
+START = 2  # trials around the centre before the model is asked
 _FITTED = 100  # hyperparameters are fitted to so many points, the model keeps
 _KEPT = 250  # so many
 _PRIOR_SPREAD = 0.3  # of the prior around the centre

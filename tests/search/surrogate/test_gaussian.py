@@ -73,6 +73,19 @@ def test_a_task_that_agrees_helps_where_we_have_seen_little() -> None:
     assert np.corrcoef(together, truth)[0, 1] > np.corrcoef(alone, truth)[0, 1]
 
 
+def test_a_centre_that_is_best_makes_the_unknown_look_worse() -> None:
+    """Two axes were tried on their own, both ways, and were worse: so are the corners that nobody has seen."""
+    centre = CUBE.centre()
+    steps = np.array([[0, 0], [0.2, 0], [-0.2, 0], [0, 0.2], [0, -0.2], [0.1, 0], [0, 0.1]])
+    points = np.tile(centre, (len(steps), 1))
+    points[:, :2] += steps
+    seen = Evidence.of(points, -20 * np.square(steps).sum(axis=1))
+    corner = centre.copy()
+    corner[:2] = 0.95
+    mean, _ = condition(fit(CUBE, seen), seen).predict(np.vstack([centre, corner]))
+    assert mean[1] < mean[0] - 1
+
+
 def test_values_that_are_all_alike_make_no_trouble() -> None:
     seen = Evidence.of(np.tile(configs(1, 0), (6, 1)), np.zeros(6))
     mean, spread = condition(fit(CUBE, seen), seen).predict(configs(10, 1))
