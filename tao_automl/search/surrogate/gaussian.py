@@ -174,13 +174,19 @@ def condition(known: Covariance, evidence: Evidence) -> Gaussian:
     return Gaussian(known, evidence, factor, cho_solve((factor, True), rest, check_finite=False))
 
 
-def fit(cube: Cube, evidence: Evidence, steps: int = 25) -> Covariance:
-    """The hyperparameters that explain the evidence best, after so many steps of L-BFGS at most."""
+def fit(cube: Cube, evidence: Evidence, steps: int = 20) -> Covariance:
+    """The hyperparameters that explain the evidence best, after so many steps of L-BFGS at most from each start.
+
+    The posterior has two modes, often: in one everything is noise, in the other a few axes explain it.
+    """
     loss = _Loss(cube, evidence)
     bounds = list(zip(loss.middle - _BEYOND * loss.spread, loss.middle + _BEYOND * loss.spread, strict=True))
     options = {"maxiter": steps, "ftol": 1e-4}
-    found = minimize(loss, loss.middle, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return loss.covariance(np.asarray(found.x))
+    found = [
+        minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        for start in (loss.middle, loss.sharp)
+    ]
+    return loss.covariance(np.asarray(min(found, key=lambda each: float(each.fun)).x))
 
 
 class _Loss:
@@ -196,6 +202,9 @@ class _Loss:
         tail = [_JOINT, _SINGLE, _NOISE, _BOWL, _KINSHIP]
         lengths = (-_LENGTH[0] - 0.5 * math.log(axes), _LENGTH[1])
         self.middle, self.spread = np.array([lengths] * axes + tail).T
+        self.sharp = self.middle.copy()  # short lengths and little noise
+        self.sharp[:axes] += self.spread[:axes]
+        self.sharp[axes + 2] -= self.spread[axes + 2]
 
     def covariance(self, theta: Values) -> Covariance:
         axes = len(self._cube)

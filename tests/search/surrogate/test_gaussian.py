@@ -7,6 +7,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from tao_automl.search.surrogate.axes import Axis, Cube
 from tao_automl.search.surrogate.gaussian import Evidence, condition, fit
+from tao_automl.search.surrogate.outcome import scores
 
 CUBE = Cube(
     (
@@ -79,7 +80,7 @@ def test_a_centre_that_is_best_makes_the_unknown_look_worse() -> None:
     steps = np.array([[0, 0], [0.2, 0], [-0.2, 0], [0, 0.2], [0, -0.2], [0.1, 0], [0, 0.1]])
     points = np.tile(centre, (len(steps), 1))
     points[:, :2] += steps
-    seen = Evidence.of(points, -20 * np.square(steps).sum(axis=1))
+    seen = Evidence.of(points, scores(-np.square(steps).sum(axis=1)))
     corner = centre.copy()
     corner[:2] = 0.95
     mean, _ = condition(fit(CUBE, seen), seen).predict(np.vstack([centre, corner]))
