@@ -60,7 +60,8 @@ def _seen(trials: Sequence[FrozenTrial]) -> Cube:
     known: dict[str, BaseDistribution] = {}
     for trial in trials:
         for name, distribution in trial.distributions.items():
-            known[name] = _wider(known.get(name, distribution), distribution)
+            if known.get(name) != distribution:
+                known[name] = _wider(known.get(name, distribution), distribution)
     first = trials[0] if trials else None
     given: Mapping[str, Any] = first.system_attrs.get("fixed_params", {}) if first else {}
     axes = []

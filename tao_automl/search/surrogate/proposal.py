@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from tao_automl.search.algorithms import stream
 from tao_automl.search.surrogate import candidates, memory
 from tao_automl.search.surrogate.axes import Cube, Points
 from tao_automl.search.surrogate.gaussian import Evidence, Gaussian, condition, fit
@@ -28,8 +29,9 @@ from tao_automl.search.surrogate.penalty import Penalty
 
 Values = NDArray[np.float64]
 
+_DESIGN = -1  # its numbers are no trial's
 START = 2  # trials around the centre before the model is asked
-_FITTED = 100  # hyperparameters are fitted to so many points, the model keeps
+_FITTED = 70  # hyperparameters are fitted to so many points, the model keeps
 _KEPT = 250  # so many
 _PRIOR_SPREAD = 0.3  # of the prior around the centre
 _PRIOR_SET = 1.5  # spreads that another choice of a set is away
@@ -59,7 +61,7 @@ class Request:
 
 def propose(asked: Request) -> Points:
     """A point of the cube. The same request gives the same point."""
-    rng = np.random.default_rng([asked.seed, asked.index])
+    rng = np.random.default_rng(stream(asked.seed, asked.index))
     history = asked.history
     limit = memory.learn(asked.cube, history.points[np.isfinite(history.values)], history.failed)
     started = len(history.values) + len(history.running)
@@ -71,7 +73,7 @@ def propose(asked: Request) -> Points:
 
 def _start(asked: Request, limit: Limit, rng: np.random.Generator) -> Points:
     """A point of the start design that can run and that nobody has tried, or one beside it."""
-    design = np.random.default_rng([asked.seed, -1 % 2**32])
+    design = np.random.default_rng(stream(asked.seed, _DESIGN))
     draw = candidates.near_centre if asked.cube.has_centre else candidates.spread_out
     points = draw(asked.cube, design, max(START, asked.index))
     point = points[(asked.index - 1) % len(points)]

@@ -20,7 +20,7 @@ from tests.contracts.sampler_contract import contract_space
 LR = "lr"
 
 
-def asked(study: optuna.Study, space: SearchSpace, seed: int = 0, name: str = "bayesian") -> optuna.Trial:
+def asked(study: optuna.Study, space: SearchSpace, seed: int = -3, name: str = "bayesian") -> optuna.Trial:
     study.sampler = algorithms.sampler(name, space, seed, len(study.trials))
     trial = study.ask()
     space.suggest(trial)
