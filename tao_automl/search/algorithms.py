@@ -37,7 +37,7 @@ class Algorithm:
     about: str
 
 
-_MODEL = "tpe"  # what `auto` and `bayesian` propose with
+_MODEL = "bayesian"  # what `auto` and `bayesian` propose with
 
 ALGORITHMS: Mapping[str, Algorithm] = {
     "auto": Algorithm(_MODEL, "curves", "none", "what is best for most studies"),

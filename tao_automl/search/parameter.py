@@ -106,8 +106,8 @@ class Parameter:
     Under SWITCH it may also be 0, below `low`. The choices of type 'list' are lists, ordered.
     `origin` is where the range comes from: 'schema', 'role: …', 'automl.yaml' or '--search'. `gap` is the
     range above `parent`, or under RATIO that of its share. `active` holds conditions on other searched parameters.
-    `reach`: how far each end of the range may be moved once a study shows that the best lies there; None = not.
-    `window` says how a role finds its range.
+    `grows`: a larger value takes more memory. `reach`: how far each end of the range may be moved once a study
+    shows that the best lies there; None = not. `window` says how a role finds its range.
     """
 
     path: str
@@ -124,6 +124,7 @@ class Parameter:
     parent: str | None = None
     gap: tuple[Number, Number] | None = None
     active: tuple[Activity, ...] = field(default=())
+    grows: bool = False
     reach: tuple[Number | None, Number | None] = (None, None)
     window: str = ""
 

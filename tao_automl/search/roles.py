@@ -47,7 +47,8 @@ class Role:
     """`pattern` is matched against the last part of a path. `shape` gives the window around a centre, or the
     reason why there is none. `keep`: why the role is not searched unless the user names it. `kind`: only
     'int' or 'float' fields have the role. `off`: the range to look at beside the zero that is launched, where
-    zero means "none of it". `widens`: how low and how high its window may ever be widened.
+    zero means "none of it". `memory`: names of the role whose larger values take more memory.
+    `widens`: how low and how high its window may ever be widened.
     `words` say what the window is. `structural`: a model that is loaded whole has it fixed.
     """
 
@@ -60,6 +61,7 @@ class Role:
     log: bool = False
     encoding: Encoding = Encoding.PLAIN
     off: tuple[float, float] | None = None
+    memory: str | None = None
     widens: tuple[float, float] | None = None
     words: str = ""
     structural: bool = False
@@ -75,6 +77,12 @@ def role_of(path: str, whole: bool) -> Role:
     if last == "val_base" and len(parts) > 1:  # where a schedule begins: learning_rate.val_base
         last = parts[-2]
     return next(role for role in ROLES if role.kind in (None, kind) and re.fullmatch(role.pattern, last))
+
+
+def takes_memory(path: str) -> bool:
+    """Whether a larger value of this parameter needs more memory on a GPU: batches, queries, layers, resolutions."""
+    memory = role_of(path, whole=True).memory
+    return memory is not None and re.search(memory, path) is not None
 
 
 def _log(down: float, up: float, cap: float = math.inf) -> _Shape:
@@ -193,6 +201,7 @@ ROLES: tuple[Role, ...] = (  # the first that fits; `lr_decay` must not reach a 
         _batch,
         kind="int",
         encoding=Encoding.LOG2,
+        memory="",
         words="powers of 2, a quarter to 4 times the launched value",
     ),
     Role(
@@ -271,13 +280,22 @@ ROLES: tuple[Role, ...] = (  # the first that fits; `lr_decay` must not reach a 
         widens=(0, math.inf),
         words="a tenth to 10 times the launched value",
     ),
-    Role("layers", r"(enc|dec)_layers|num_layers", _layers, kind="int", words="up to 3 fewer or more", structural=True),
+    Role(
+        "layers",
+        r"(enc|dec)_layers|num_layers",
+        _layers,
+        kind="int",
+        memory="",
+        words="up to 3 fewer or more",
+        structural=True,
+    ),
     Role("selection", r"num_select", _selection, kind="int", keep=_SCORING, words="100 and more"),
     Role(
         "queries",
         r"num_(.*_)?queries",
         _queries,
         kind="int",
+        memory="",
         widens=(1, math.inf),
         words="a third to 3 times the launched value",
     ),
@@ -288,6 +306,7 @@ ROLES: tuple[Role, ...] = (  # the first that fits; `lr_decay` must not reach a 
         r".*_(size|max|min)|hidden_dim|window_length",
         _size,
         kind="int",
+        memory=r"^(?!.*(patch|stride|_min$))",
         words="half to twice the launched value",
     ),
     Role("", r".*", _plain, True),

@@ -19,7 +19,7 @@ from tao_automl.search import rules as rule_book
 from tao_automl.search.lists import by_element
 from tao_automl.search.overrides import Number, Overrides
 from tao_automl.search.parameter import Bounds, Domain, Encoding, Kept, Parameter
-from tao_automl.search.roles import Scope
+from tao_automl.search.roles import Scope, takes_memory
 from tao_automl.search.rules import Rule
 from tao_automl.search.selection import Question, select
 from tao_automl.tao import keypath
@@ -104,7 +104,7 @@ class SearchSpace:
         order = rule_book.order(found, parents)
         given = {path: _launched(launched, path) for path in order}
         following = tuple(_following(entry, found, stated) for entry in kept)
-        sampled = tuple(found[path] for path in order if path in found)
+        sampled = tuple(replace(found[path], grows=takes_memory(path)) for path in order if path in found)
         return cls(sampled, following, stated, given, order)
 
     def suggest(self, trial: BaseTrial) -> dict[str, Any]:
@@ -140,6 +140,19 @@ class SearchSpace:
 
         self._walk(choose)
         return params
+
+    def nearest(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Params as a trial would really get them: those that are active, each moved to what the rules allow."""
+        found: dict[str, Any] = {}
+
+        def choose(parameter: Parameter, domain: Domain, _parent: Number) -> Any:
+            if parameter.name not in params:
+                return MISSING
+            found[parameter.name] = domain.clip(params[parameter.name])
+            return found[parameter.name]
+
+        self._walk(choose)
+        return found
 
     def fingerprint(self) -> str:
         """The same for spaces that can propose the same configs; differs as soon as one could not."""

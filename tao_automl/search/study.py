@@ -98,7 +98,7 @@ def create(
         StudyError: there is a study of this name.
         UsageError: an algorithm or a pruner that does not exist.
     """
-    algorithms.check(attributes.get(ALGORITHM, "tpe"), attributes.get(PRUNER, "median"))
+    algorithms.check(attributes.get(ALGORITHM, "auto"), attributes.get(PRUNER, "median"))
     with storage_errors(name):
         _make_room(storage, name)
         metrics = _metrics(goal)
@@ -363,7 +363,7 @@ def _trial(study: Study, number: int) -> FrozenTrial:
 
 def _sampler(study: Study, space: SearchSpace, trials_so_far: int) -> optuna.samplers.BaseSampler:
     attributes = study.user_attrs
-    return algorithms.sampler(attributes.get(ALGORITHM, "tpe"), space, int(attributes.get(SEED, 0)), trials_so_far)
+    return algorithms.sampler(attributes.get(ALGORITHM, "auto"), space, int(attributes.get(SEED, 0)), trials_so_far)
 
 
 def _make_room(storage: BaseStorage, name: str) -> None:

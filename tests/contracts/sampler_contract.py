@@ -119,10 +119,28 @@ class SamplerContract:
         space = contract_space()
         study = optuna.create_study()
         proposed = []
-        for number in range(4):
+        for number in range(8):
             study.sampler = algorithms.sampler(name, space, 1, number)
             proposed.append(space.suggest(study.ask()))
         assert all(a != b for a, b in itertools.combinations(proposed, 2))
+
+    def test_a_restart_changes_nothing(self, name: str) -> None:
+        """The stored trials are all that is remembered."""
+        space, study = contract_space(), optuna.create_study()
+        study.enqueue_trial(space.centre())
+        for number in range(9):
+            study.sampler = algorithms.sampler(name, space, 2, number)
+            trial = study.ask()
+            values = space.suggest(trial)
+            if number < 7:
+                study.tell(trial, values["lr"])
+        restarted = optuna.create_study()
+        restarted.add_trials(study.get_trials(deepcopy=True))
+        following = []
+        for known in (study, restarted):
+            known.sampler = algorithms.sampler(name, space, 2, 9)
+            following.append(space.suggest(known.ask()))
+        assert following[0] == following[1]
 
     @pytest.mark.parametrize("objective", [bowl, valley])
     def test_it_beats_random_draws(self, name: str, objective: Callable[[Values], float]) -> None:

@@ -1,0 +1,102 @@
+"""What a study's trials tell: scores at points, configs that run now, and configs that could not run.
+
+COMPLETE trials count with their value. A PRUNED one was stopped early, so its last value says little: it counts
+with the value that finished trials ended at which were as good at the same epoch, and never as better than the
+middle of them. A config that diverged is the worst there is. One that ran out of memory has no score, but is
+remembered as one that cannot run. Failures that say nothing of the config are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from optuna.trial import FrozenTrial, TrialState
+
+from tao_automl.search.attributes import CHANGED, INFEASIBLE, REASON
+from tao_automl.search.surrogate.axes import Cube, Points
+
+if TYPE_CHECKING:
+    from tao_automl.search.space import SearchSpace
+
+_DIVERGED = "diverged"  # a word of tao.failure.FailureReason
+
+
+@dataclass(frozen=True)
+class History:
+    """Points a row each. `values` belong to `points`, larger is better; -inf is a config that diverged."""
+
+    points: Points
+    values: Points
+    running: Points
+    failed: Points  # could not run: as proposed, and as last tried
+
+    @property
+    def taken(self) -> Points:
+        """Every config that needs no other trial."""
+        return np.vstack([self.points, self.running, self.failed])
+
+
+def read(cube: Cube, space: SearchSpace, trials: Sequence[FrozenTrial], maximize: bool, asked: int) -> History:
+    """The history of a study before its trial `asked` gets its config."""
+    sign = 1.0 if maximize else -1.0
+    finished = [trial for trial in trials if trial.state is TrialState.COMPLETE and trial.value is not None]
+    scored: list[tuple[Mapping[str, Any], float]] = []
+    running, failed = [], []
+    for trial in trials:
+        if trial.number == asked or trial.state is TrialState.WAITING:
+            continue
+        ran = _ran(space, trial)
+        if trial.state is TrialState.RUNNING:
+            running.append(ran)
+        elif trial.user_attrs.get(REASON) == _DIVERGED:
+            scored.append((ran, -math.inf))
+        elif _infeasible(trial):
+            failed.append(ran)
+        elif trial.state is TrialState.COMPLETE:
+            scored.append((ran, sign * float(trial.value or 0.0)))
+        elif trial.state is TrialState.PRUNED and trial.value is not None:
+            scored.append((ran, sign * _ended(trial, finished, maximize)))
+        if ran is not trial.params and trial.state is not TrialState.RUNNING:
+            failed.append(trial.params)  # what was proposed did not run
+    return History(
+        cube.points([params for params, _ in scored]),
+        np.array([value for _, value in scored]),
+        cube.points(running),
+        cube.points(failed),
+    )
+
+
+def _infeasible(trial: FrozenTrial) -> bool:
+    constraints = [v for k, v in trial.system_attrs.items() if k.startswith("constraints:")]
+    return bool(trial.user_attrs.get(INFEASIBLE)) or any(value > 0 for value in constraints)
+
+
+def _ran(space: SearchSpace, trial: FrozenTrial) -> Mapping[str, Any]:
+    """The trial's params, with what was changed to make it run."""
+    changed = trial.user_attrs.get(CHANGED) or {}
+    found = {}
+    for parameter in space.parameters:
+        if parameter.path in changed and parameter.name in trial.params:
+            value = changed[parameter.path]
+            known = parameter.choices is None or value in parameter.choices
+            found[parameter.name] = parameter.encode(value) if known and parameter.parent is None else None
+    found = {name: code for name, code in found.items() if code is not None}
+    return {**trial.params, **found} if found else trial.params
+
+
+def _ended(trial: FrozenTrial, finished: Sequence[FrozenTrial], maximize: bool) -> float:
+    """Where a pruned trial would have ended, by the finished ones at its last epoch."""
+    epoch = max(trial.intermediate_values, default=0)
+    last = float(trial.intermediate_values.get(epoch, trial.value or 0.0))
+    pairs = [(t.intermediate_values[epoch], float(t.value or 0.0)) for t in finished if epoch in t.intermediate_values]
+    if not pairs:
+        return last
+    sign = 1.0 if maximize else -1.0
+    then = np.array([sign * value for value, _ in pairs])
+    ends = np.sort([sign * value for _, value in pairs])
+    share = float(np.mean(then < sign * last))
+    return sign * float(np.quantile(ends, min(share, 0.5)))
