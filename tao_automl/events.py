@@ -1,8 +1,9 @@
 """What happened in a study, one JSON object a line, appended and never rewritten.
 
 Kinds: preparing, study_started, study_resumed, trial_started, trial_attached, trial_waiting, epoch,
-trial_stopping, trial_retried, gpu_quarantined, orphan_stopped, upload_failed, trial_finished, new_best,
-study_finished. The log is for people and programs that watch; no decision is ever read from it.
+trial_stopping, trial_retried, gpu_quarantined, orphan_stopped, upload_failed, trial_scoring, trial_finished,
+new_best, baseline, final_evaluation, final_evaluation_failed, study_finished. The log is for people and
+programs that watch; no decision is ever read from it.
 """
 
 from __future__ import annotations

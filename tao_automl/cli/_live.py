@@ -30,6 +30,12 @@ FRAME_LINES = 7  # header, footer and the blank lines around the table; a notice
 PARAMETERS = 3
 
 
+_NOTICES = (
+    *("preparing", "gpu_quarantined", "orphan_stopped", "upload_failed"),
+    *("baseline", "final_evaluation", "final_evaluation_failed"),
+)
+
+
 class Board:
     """The state of a study as its events tell it."""
 
@@ -70,7 +76,7 @@ class Board:
             self._waits[event["trial"]] = event["detail"]
         elif kind == "trial_retried":
             self._retried[event["trial"]] = event["reason"]
-        elif kind in ("preparing", "gpu_quarantined", "orphan_stopped", "upload_failed"):
+        elif kind in _NOTICES:
             self.notice = sentence(event)
 
     def rows(self, now: datetime) -> list[Row]:
@@ -249,11 +255,21 @@ def sentence(event: Event) -> str:
         "range_widened": f"the {event.get('side')} end of {event.get('path')} is now {_words.value(event.get('to'))}: "
         "the best trials lie there",
         "study_stopping": str(event.get("reason")),
+        "trial_scoring": f"trial {trial} is scored by {event.get('action')}",
+        "baseline": _baseline(event),
+        "final_evaluation": f"trial {trial} is evaluated at epoch {event.get('epoch')}",
+        "final_evaluation_failed": f"the winner could not be evaluated: {event.get('detail')}",
         "upload_failed": f"not uploaded for now: {event.get('detail')}",
         "preparing": f"{_place(event)}{event.get('detail')}",
         "gpu_quarantined": f"{_place(event)}GPU {_ids(event)} is used no more: {event.get('reason')}",
         "orphan_stopped": f"{_place(event)}{event.get('job')} was stopped: no trial of the study knows it",
     }.get(kind, "")
+
+
+def _baseline(event: Event) -> str:
+    if event.get("of") == "checkpoint":
+        return f"the starting checkpoint reaches {_words.metric(event.get('value'))}"
+    return str(event.get("detail") or "there is no checkpoint to start from: the defaults are the baseline")
 
 
 def _place(event: Event) -> str:

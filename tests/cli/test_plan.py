@@ -62,7 +62,8 @@ def test_as_json_it_is_one_object(call, tmp_path: Path) -> None:
     document = said.document
     assert said.err == ""
     assert (document["schema"], document["study"], document["model"]) == (1, "s", "tiny")
-    assert document["budget"] == {"trials": 7, "time_s": None, "max_failures": 5}
+    limits = {"trials": 7, "time_s": None, "max_failures": 5, "target": None, "plateau": None}
+    assert document["budget"] == limits
     assert document["settings"]["trials"] == {"value": 7, "origin": "flag"}
     assert document["launch"]["dataset.num_classes"] == {"value": 3, "origin": "data: highest category id + 1"}
     assert [item["path"] for item in document["space"]["searched"]] == ["train.optim.lr", "train.optim.weight_decay"]
