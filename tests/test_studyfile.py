@@ -47,6 +47,8 @@ EVERYTHING: dict[str, Any] = {
     "set": {"train.optim.lr": "1e-3", "train.precision": "fp32"},
     "search": {"train.optim.weight_decay": None, "train.optim.lr": "1e-5..1e-3:log"},
     "keep": ["model.queries"],
+    "point": [{"train.optim.lr": 3e-4}, {"train.optim.lr": "1e-4"}],
+    "warm_start": ["earlier", "other/studies.db#first"],
     "runtime": "process",
     "platform": "local",
     "address": "box:6379",
