@@ -9,10 +9,11 @@ from typing import Any
 import yaml
 
 from tao_automl import __version__
-from tao_automl.config import KEYS, Layer, Settings, resolve, without_password
+from tao_automl.config import KEYS, Layer, Settings, resolve
 from tao_automl.errors import ConfigError, StudyError, UsageError, near
 from tao_automl.layout import StudyPaths, configs_dir
 from tao_automl.tao import yamlfile
+from tao_automl.values import without_password
 
 
 def read(path: Path) -> Layer:

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tao_automl import studyfile
-from tao_automl.config import KEYS, Layer, environment, resolve, seconds, size_bytes
+from tao_automl.config import KEYS, Layer, environment, resolve
 from tao_automl.errors import ConfigError, UsageError
 from tao_automl.execution import runtimes
 from tao_automl.layout import configs_dir
+from tao_automl.values import seconds, size_bytes
 
 
 def test_the_strongest_layer_wins_and_says_where_a_value_is_from() -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tao_automl.config import KEYS, Key, Layer, Settings, environment, resolve, seconds, size_bytes
+from tao_automl.config import KEYS, Key, Layer, Settings, environment, resolve
 from tao_automl.errors import UsageError
+from tao_automl.values import seconds, size_bytes
 
 if TYPE_CHECKING:
     from tao_automl.report import Where

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tao_automl.cli import _options
-from tao_automl.config import size_bytes
+from tao_automl.values import size_bytes
 
 
 @click.command("cache")
