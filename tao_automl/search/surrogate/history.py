@@ -1,14 +1,15 @@
 """What a study's trials tell: scores at points, configs that run now, and configs that could not run.
 
-COMPLETE trials count with their value. A PRUNED one was stopped early, so its last value says little: it counts
-with the value that finished trials ended at which were as good at the same epoch, and never as better than the
-middle of them. A config that diverged is the worst there is. One that ran out of memory has no score, but is
-remembered as one that cannot run. Failures that say nothing of the config are left out.
+COMPLETE trials count with their value. A PRUNED one was stopped early: it counts with the value that it would have
+ended at, as far as full curves tell, and never as better than the middle of those that finished. A config that
+diverged is the worst there is. One that ran out of memory has no score, but is remembered as one that cannot run.
+Failures that say nothing of the config are left out.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
+from tao_automl.search import curves
 from tao_automl.search.attributes import CHANGED, INFEASIBLE, REASON
 from tao_automl.search.surrogate.axes import Cube, Points
 
@@ -43,7 +45,7 @@ class History:
 def read(cube: Cube, space: SearchSpace, trials: Sequence[FrozenTrial], maximize: bool, asked: int) -> History:
     """The history of a study before its trial `asked` gets its config."""
     sign = 1.0 if maximize else -1.0
-    finished = [trial for trial in trials if trial.state is TrialState.COMPLETE and trial.value is not None]
+    ends = _ends(trials, maximize)
     scored: list[tuple[Mapping[str, Any], float]] = []
     running, failed = [], []
     for trial in trials:
@@ -59,7 +61,7 @@ def read(cube: Cube, space: SearchSpace, trials: Sequence[FrozenTrial], maximize
         elif trial.state is TrialState.COMPLETE:
             scored.append((ran, sign * float(trial.value or 0.0)))
         elif trial.state is TrialState.PRUNED and trial.value is not None:
-            scored.append((ran, sign * _ended(trial, finished, maximize)))
+            scored.append((ran, sign * ends.get(trial.number, float(trial.value))))
         if ran is not trial.params and trial.state is not TrialState.RUNNING:
             failed.append(trial.params)  # what was proposed did not run
     return History(
@@ -88,15 +90,13 @@ def _ran(space: SearchSpace, trial: FrozenTrial) -> Mapping[str, Any]:
     return {**trial.params, **found} if found else trial.params
 
 
-def _ended(trial: FrozenTrial, finished: Sequence[FrozenTrial], maximize: bool) -> float:
-    """Where a pruned trial would have ended, by the finished ones at its last epoch."""
-    epoch = max(trial.intermediate_values, default=0)
-    last = float(trial.intermediate_values.get(epoch, trial.value or 0.0))
-    pairs = [(t.intermediate_values[epoch], float(t.value or 0.0)) for t in finished if epoch in t.intermediate_values]
-    if not pairs:
-        return last
-    sign = 1.0 if maximize else -1.0
-    then = np.array([sign * value for value, _ in pairs])
-    ends = np.sort([sign * value for _, value in pairs])
-    share = float(np.mean(then < sign * last))
-    return sign * float(np.quantile(ends, min(share, 0.5)))
+def _ends(trials: Sequence[FrozenTrial], maximize: bool) -> Mapping[int, float]:
+    """Where trials that were stopped early would have ended, by their numbers."""
+    finished = [trial for trial in trials if trial.state is TrialState.COMPLETE and trial.value is not None]
+    if not finished or not any(trial.state is TrialState.PRUNED for trial in trials):
+        return {}
+    epochs = 1 + max(max(trial.intermediate_values, default=0) for trial in finished)
+    middle = statistics.median(float(trial.value or 0.0) for trial in finished)
+    cap = min if maximize else max
+    found = curves.outcomes(trials, epochs, maximize)
+    return {number: cap(end.value, middle) for number, end in found.items()}

@@ -41,7 +41,7 @@ def test_a_pruned_trial_counts_with_where_it_would_have_ended() -> None:
     bad = curve(5, 0.9, [0.05], TrialState.PRUNED)
     lucky = curve(6, 0.95, [0.9], TrialState.PRUNED)
     values = history.read(CUBE, NOWHERE, [*finished, bad, lucky], True, 7).values
-    assert 0 <= values[5] <= 0.3
+    assert 0 <= values[5] < 0.5
     assert values[5] < values[6] <= 0.6  # the median of those that finished
     mirrored = [curve(t.number, 0.1, [-v for v in t.intermediate_values.values()], t.state) for t in [*finished, bad]]
     assert history.read(CUBE, NOWHERE, mirrored, False, 7).values[5] == values[5]
