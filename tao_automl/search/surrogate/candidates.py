@@ -8,8 +8,8 @@ from scipy.special import ndtr, ndtri
 
 from tao_automl.search.surrogate.axes import Cube, Points
 
-_STAY = 0.8  # how often a set without order keeps the centre's choice near the centre
-_SPREAD = 0.12  # of a number near the centre
+_STAY = 0.6  # how often a set without order keeps the centre's choice near the centre
+_SPREAD = 0.18  # of a number near the centre
 
 
 def uniform(cube: Cube, rng: np.random.Generator, count: int) -> Points:
