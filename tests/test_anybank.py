@@ -60,7 +60,7 @@ def try_all(root: Path) -> None:
     assert [item.error.message for item in broken if not item.error.message.strip()] == []
     for item in known:
         attempt(partial(space_of, item))
-        attempt(partial(launch.metric_of, item, resolve([])))
+        attempt(partial(launch.metrics_of, item, resolve([])))
 
 
 def attempt(step: Callable[[], Any]) -> None:

@@ -46,13 +46,13 @@ def test_unknown_option_has_near_matches(call) -> None:
 
 def test_unknown_option_without_near_match_names_the_help(call) -> None:
     said = call("best", "--frobnicate")
-    assert said.err == "error: no option --frobnicate\n  tip: there is --help, --json, --storage, --studies-dir\n"
+    assert said.err == "error: no option --frobnicate\n  tip: there is --help, --importance, --json, --storage, --studies-dir\n"
 
 
 def test_missing_argument(call) -> None:
     said = call("space")
     assert said.code == 2
-    assert said.err == "error: MODEL is missing\n  tip: tao-automl space --help shows how it is called\n"
+    assert said.err == "error: MODEL|STUDY is missing\n  tip: tao-automl space --help shows how it is called\n"
 
 
 def test_option_without_its_value(call) -> None:
@@ -78,7 +78,7 @@ def test_with_json_an_error_is_one_object_on_stdout(call) -> None:
         "error": {
             "code": "no-option",
             "message": "no option --frobnicate",
-            "tip": "there is --help, --json, --storage, --studies-dir",
+            "tip": "there is --help, --importance, --json, --storage, --studies-dir",
         },
     }
 
