@@ -46,7 +46,10 @@ def test_unknown_option_has_near_matches(call) -> None:
 
 def test_unknown_option_without_near_match_names_the_help(call) -> None:
     said = call("best", "--frobnicate")
-    assert said.err == "error: no option --frobnicate\n  tip: there is --help, --importance, --json, --storage, --studies-dir\n"
+    assert (
+        said.err
+        == "error: no option --frobnicate\n  tip: there is --help, --importance, --json, --storage, --studies-dir\n"
+    )
 
 
 def test_missing_argument(call) -> None:
