@@ -181,4 +181,5 @@ def _about(judged: Importances) -> list[Text]:
 
 
 def next_step(study: Study) -> str:
-    return f"Next: tao-automl action evaluate {study.name}"
+    """The command that comes next: what is evaluated can be exported."""
+    return f"Next: tao-automl action {'export' if study.evaluation else 'evaluate'} {study.name}"

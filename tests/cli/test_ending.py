@@ -74,6 +74,7 @@ def test_a_checkpoint_that_is_gone_is_said_to_be_gone(study: Study) -> None:
 
 def test_each_ending_names_the_next_command(study: Study) -> None:
     assert text(study)[-1] == "Next: tao-automl action evaluate coco"
+    assert text(replace(study, evaluation={"test_mAP50": 0.5}))[-1] == "Next: tao-automl action export coco"
     assert text(study, INTERRUPTED)[-1] == "Next: tao-automl resume coco"
     assert text(without_result(study))[-1] == "Next: tao-automl show coco/3"
 
