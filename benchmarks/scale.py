@@ -192,10 +192,12 @@ class StillCluster:
         phase = Phase.EXITED if over else Phase.RUNNING
         return JobStatus(name, phase, 0 if over else None, now_s - 50, now_s if over else None, "node")
 
-    def cancel(self, job_id: str, grace_s: float) -> None:  # noqa: ARG002 nothing is stopped here
-        raise SystemExit(f"{job_id} would be stopped")
+    def cancel(self, job_id: str, grace_s: float) -> None:
+        raise SystemExit(f"{job_id} would be stopped within {grace_s:g} s")
 
-    def free(self, avoid: Sequence[str] = ()) -> int:  # noqa: ARG002 nothing here is avoided
+    def free(self, avoid: Sequence[str] = ()) -> int:
+        if avoid:
+            raise SystemExit(f"{', '.join(avoid)} would be avoided")
         return self.slots - len(self.jobs)
 
     def release(self, job_id: str) -> None:

@@ -66,7 +66,7 @@ KEYS: Mapping[str, Key] = {
         Key("eval_action", values.word, "Score each trial by this action of its checkpoint instead of its training log", metavar="ACTION", alone="evaluate"),
         Key("baseline", values.one_of("on", "off"), "on: first evaluate the model that every training starts from", "off", metavar="on|off", alone="on"),
         Key("final_evaluation", values.one_of("on", "off"), "on: evaluate the winner's checkpoint at the end", "on", metavar="on|off", fixed=False),
-        Key("algorithm", values.word, "How to search: auto, bayesian, bfbo, random, asha, hyperband, hyperband_es, bohb, dehb, pbt, tpe, gp", "auto", metavar="NAME"),
+        Key("algorithm", values.word, "How to search: auto, bayesian, bfbo, random, asha, hyperband, hyperband_es, bohb, dehb, pbt, tpe, gp, nsga2", "auto", metavar="NAME"),
         Key("pruner", values.word, "How bad trials are stopped early: curves, asha, hyperband, median or none (default: the algorithm's)", metavar="NAME"),
         Key("min_epochs", values.integer(1), "Epochs of the first rung, where trials are first compared (default: by the epochs)", metavar="N"),
         Key("reduction_factor", values.integer(2), "One of so many trials goes on to the next rung", 3, metavar="N"),

@@ -109,8 +109,12 @@ def _few_trials(setting: Setting, results: Results) -> Iterator[Figure]:
     yield _at_most("regret after 20 trials, to TPE's", 0.38, estimate(cells, score.quotient))
     yield _at_most("runs behind TPE by more than .05", 0.05, estimate(cells, lambda means: float(means["behind"])))
     for base, limit in (("tpe", 15), ("random", 6)):
-        found = estimate(cells, lambda means, base=base: score.first(means["curve"], float(means[base])))  # type: ignore[misc]
-        yield _at_most(f"trials to {base}'s level after {TRIALS}", limit, found)
+        yield _at_most(f"trials to {base}'s level after {TRIALS}", limit, estimate(cells, _reached(base)))
+
+
+def _reached(base: str) -> Callable[[dict[str, score.Array]], float]:
+    """The first trial at which the mean curve is as low as the mean of `base`."""
+    return lambda means: score.first(means["curve"], float(means[base]))
 
 
 def _gap(setting: Setting, results: Results) -> Iterator[Figure]:

@@ -48,11 +48,11 @@ def draw(sheet: Sheet, file: Path) -> None:
         SystemExit: matplotlib is not installed.
     """
     try:
-        import matplotlib  # noqa: PLC0415
+        import matplotlib
     except ImportError:
         raise SystemExit("--picture needs matplotlib: pip install 'tao-automl[bench]'") from None
     matplotlib.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415
+    from matplotlib import pyplot
 
     panels = sheet.panels()
     lines = math.ceil(len(panels) / _COLUMNS)

@@ -23,6 +23,9 @@ from benchmarks.search.problems import dino
 from benchmarks.search.problems.problem import Outcome, Problem, Values, draw, stream
 from tao_automl.search.parameter import Encoding, Parameter
 from tao_automl.search.space import SearchSpace
+from tao_automl.standin import examples, shapes
+from tao_automl.standin.learner import SIDE, Learner
+from tao_automl.standin.recipe import Recipe
 from tao_automl.tao import keypath
 from tao_automl.tao.metric import Direction
 
@@ -67,7 +70,7 @@ def _one_of(path: str, *choices: str) -> Parameter:
 
 @lru_cache
 def _data(name: str) -> tuple[Any, Any, Any, Any]:
-    from sklearn import datasets, model_selection, preprocessing  # noqa: PLC0415
+    from sklearn import datasets, model_selection, preprocessing
 
     found = getattr(datasets, f"load_{name}")()
     split = model_selection.train_test_split(
@@ -78,7 +81,7 @@ def _data(name: str) -> tuple[Any, Any, Any, Any]:
 
 
 def _mlp(values: Values, seed: int) -> Iterator[float]:
-    from sklearn.neural_network import MLPClassifier  # noqa: PLC0415
+    from sklearn.neural_network import MLPClassifier
 
     train_x, val_x, train_y, val_y = _data("digits")
     model = MLPClassifier((values["width"],) * values["depth"], random_state=seed, **_only(values, "width", "depth"))
@@ -88,7 +91,7 @@ def _mlp(values: Values, seed: int) -> Iterator[float]:
 
 
 def _linear(values: Values, seed: int) -> Iterator[float]:
-    from sklearn.linear_model import SGDClassifier  # noqa: PLC0415
+    from sklearn.linear_model import SGDClassifier
 
     train_x, val_x, train_y, val_y = _data("digits")
     model = SGDClassifier(random_state=seed, **values)
@@ -100,8 +103,8 @@ def _linear(values: Values, seed: int) -> Iterator[float]:
 
 
 def _boosting(values: Values, seed: int) -> Iterator[float]:
-    from sklearn.ensemble import GradientBoostingClassifier  # noqa: PLC0415
-    from sklearn.metrics import log_loss  # noqa: PLC0415
+    from sklearn.ensemble import GradientBoostingClassifier
+    from sklearn.metrics import log_loss
 
     train_x, val_x, train_y, val_y = _data("breast_cancer")
     model = GradientBoostingClassifier(random_state=seed, warm_start=True, **values)
@@ -113,9 +116,6 @@ def _boosting(values: Values, seed: int) -> Iterator[float]:
 
 @lru_cache
 def _shapes() -> tuple[Any, Any]:
-    from tao_automl.standin import examples, shapes  # noqa: PLC0415
-    from tao_automl.standin.learner import SIDE  # noqa: PLC0415
-
     with tempfile.TemporaryDirectory() as folder:
         shapes.write(Path(folder))
         splits = [Path(folder, name) for name in ("train", "val")]
@@ -124,10 +124,6 @@ def _shapes() -> tuple[Any, Any]:
 
 
 def _standin(values: Values, seed: int) -> Iterator[float]:
-    from tao_automl.standin import shapes  # noqa: PLC0415
-    from tao_automl.standin.learner import Learner  # noqa: PLC0415
-    from tao_automl.standin.recipe import Recipe  # noqa: PLC0415
-
     train, val = _shapes()
     spec = dino.launch(EPOCHS)[2]
     for path, value in values.items():

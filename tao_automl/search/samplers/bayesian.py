@@ -14,10 +14,11 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from tao_automl.search.algorithms import stream
+from tao_automl.search.onebyone import OneByOne
 from tao_automl.search.space import SearchSpace
 
 
-class Bayesian(BaseSampler):
+class Bayesian(OneByOne):
     """Proposes all of a trial's params at once, and moves each into the range that rules leave it.
 
     Optuna's "relative" sampling would need the ranges beforehand; here they depend on the trial's other params.
@@ -26,19 +27,6 @@ class Bayesian(BaseSampler):
     def __init__(self, space: SearchSpace, seed: int, batch: bool = False) -> None:
         self._space, self._seed, self._batch = space, seed, batch
         self._proposed: tuple[int, dict[str, Any]] | None = None
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
-        """Nothing: see the class."""
-        return {}
-
-    def sample_relative(
-        self,
-        study: Study,  # noqa: ARG002
-        trial: FrozenTrial,  # noqa: ARG002
-        search_space: dict[str, BaseDistribution],  # noqa: ARG002
-    ) -> dict[str, Any]:
-        """Nothing: see the class."""
-        return {}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

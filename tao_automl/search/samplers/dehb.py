@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial
 
 from tao_automl.search.algorithms import stream
 from tao_automl.search.fidelities import budget, by_budget
+from tao_automl.search.onebyone import OneByOne
 from tao_automl.search.space import SearchSpace
 
 _F = 0.5
@@ -28,7 +29,7 @@ _FEWEST = 16  # members: with fewer, what all of them share is never left again
 _TARGET = "dehb:target"  # system attribute of a trial: the number of the member that it competes with
 
 
-class Dehb(BaseSampler):
+class Dehb(OneByOne):
     """What it needs of a trial's parents is read when the trial begins."""
 
     def __init__(self, seed: int) -> None:
@@ -46,14 +47,6 @@ class Dehb(BaseSampler):
         members = own if len(own) >= _FEWEST else max(populations.values(), key=len, default=[])
         if len(members) >= _FEWEST:
             self._choose(members, study, trial)
-        return {}
-
-    def sample_relative(
-        self,
-        study: Study,  # noqa: ARG002 no parameter is sampled together with others
-        trial: FrozenTrial,  # noqa: ARG002
-        search_space: dict[str, BaseDistribution],  # noqa: ARG002
-    ) -> dict[str, Any]:
         return {}
 
     def sample_independent(
