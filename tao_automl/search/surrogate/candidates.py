@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
@@ -9,7 +11,7 @@ from scipy.special import ndtr, ndtri
 from tao_automl.search.surrogate.axes import Cube, Points
 
 _STAY = 0.6  # how often a set without order keeps the centre's choice near the centre
-_SPREAD = 0.18  # of a number near the centre
+_SPREAD = 0.75  # of numbers near the centre, all together
 
 
 def uniform(cube: Cube, rng: np.random.Generator, count: int) -> Points:
@@ -30,7 +32,7 @@ def near_centre(cube: Cube, rng: np.random.Generator, count: int) -> Points:
             points[:, index] = np.where(moved, rng.integers(axis.choices, size=count), centre[index])
         else:
             share = (rng.permutation(count) + rng.random(count)) / count
-            points[:, index] = _normal(float(centre[index]), share)
+            points[:, index] = _normal(float(centre[index]), share, _SPREAD / math.sqrt(len(cube)))
     return cube.snapped(points)
 
 
@@ -62,6 +64,6 @@ def varied(cube: Cube, rng: np.random.Generator, base: Points, scale: NDArray[np
     return cube.snapped(np.where(moved, points, base))
 
 
-def _normal(centre: float, share: NDArray[np.float64]) -> NDArray[np.float64]:
-    low, high = ndtr(-centre / _SPREAD), ndtr((1 - centre) / _SPREAD)
-    return np.asarray(centre + _SPREAD * ndtri(low + share * (high - low)))
+def _normal(centre: float, share: NDArray[np.float64], spread: float) -> NDArray[np.float64]:
+    low, high = ndtr(-centre / spread), ndtr((1 - centre) / spread)
+    return np.asarray(centre + spread * ndtri(low + share * (high - low)))
