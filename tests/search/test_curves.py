@@ -53,7 +53,7 @@ def test_curves_of_one_shape_tell_the_end_of_another_one(maximize):
 def test_an_estimate_is_less_sure_where_curves_have_crossed():
     same = [Curve(tuple(rising(final))) for final in (0.8, 0.7, 0.6, 0.5)]
     crossing = [Curve(tuple(rising(final, speed))) for final, speed in ((0.8, 1), (0.7, 9), (0.6, 2), (0.5, 8))]
-    sure, unsure = (curves.at_end(known, 6, 0.3) for known in (same, crossing))
+    sure, unsure = (curves.at_end(known, Curve(tuple(rising(0.3)[:7]))) for known in (same, crossing))
     assert sure is not None
     assert unsure is not None
     assert unsure.sd > 2 * sure.sd

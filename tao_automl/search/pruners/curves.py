@@ -24,7 +24,7 @@ from tao_automl.search.proposal import budget_of
 _STARTUP_TRIALS = 3
 _WARM_UP = 0.1  # of the epochs
 _WARM_UP_EPOCHS = 2
-_LUCK = 2.0  # standard deviations above the estimate that a trial is given
+_LUCK = 1.25  # standard deviations above the estimate that a trial is given
 _WINDOW = 0.1  # of the epochs, over which a slope is taken
 _NOISE = 2.0  # standard deviations by which the best of many noisy values is too good
 
@@ -52,10 +52,11 @@ class Curves(BasePruner):
 def is_hopeless(curve: Curve, known: Sequence[Curve], epochs: int) -> bool:
     """True if a curve will not end as high as the best of the `known` ones, as far as those and it itself tell."""
     target = max(other.end - _NOISE * other.noise for other in known)
-    estimate = curves.at_end(known, curve.last, curve.end)
+    estimate = curves.at_end(known, curve)
     if estimate is None or estimate.value + _LUCK * estimate.sd >= target:
         return False
-    return going_on(curve, epochs, max(1, round(_WINDOW * epochs))) < target
+    windows = (max(1, round(_WINDOW * epochs)), max(1, curve.last // 2))
+    return all(going_on(curve, epochs, window) < target for window in windows)
 
 
 def going_on(curve: Curve, epochs: int, window: int) -> float:
