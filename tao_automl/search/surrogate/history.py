@@ -1,16 +1,14 @@
 """What a study's trials tell: scores at points, configs that run now, and configs that could not run.
 
 COMPLETE trials count with their value. A PRUNED one was stopped early: it counts with the value that it would have
-ended at, as far as full curves tell, in doubt as far as they leave it open, and never as better than the middle of
-those that finished. A config that
-diverged is the worst there is. One that ran out of memory has no score, but is remembered as one that cannot run.
-Failures that say nothing of the config are left out.
+ended at, as far as full curves tell, in doubt as far as they leave it open, and never as better than the best that
+finished. A config that diverged is the worst there is. One that ran out of memory has no score, but is remembered as
+one that cannot run. Failures that say nothing of the config are left out.
 """
 
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -115,7 +113,7 @@ def _ends(trials: Sequence[FrozenTrial], maximize: bool) -> Mapping[int, Estimat
     if not finished or not any(trial.state is TrialState.PRUNED for trial in trials):
         return {}
     epochs = 1 + max(max(trial.intermediate_values, default=0) for trial in finished)
-    middle = statistics.median(float(trial.value or 0.0) for trial in finished)
-    cap = min if maximize else max
+    better, worse = (max, min) if maximize else (min, max)
+    best = better(float(trial.value or 0.0) for trial in finished)
     found = curves.outcomes(trials, epochs, maximize)
-    return {number: Estimate(cap(end.value, middle), end.sd) for number, end in found.items()}
+    return {number: Estimate(worse(end.value, best), end.sd) for number, end in found.items()}
