@@ -22,7 +22,7 @@ from tao_automl.search.curves import Curve
 Values = NDArray[np.float64]
 
 _CONSTANTS = np.geomspace(0.05, 5.0, 14)  # parts of the training
-_OTHERS = 2.0  # trainings that are thought of with any time constant
+_OTHERS = 5.0  # trainings that are thought of with any time constant
 _NOISE_COUNT = 2.0  # what the noise of full trainings counts as
 
 
