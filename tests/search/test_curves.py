@@ -53,10 +53,30 @@ def test_curves_of_one_shape_tell_the_end_of_another_one(maximize):
 def test_an_estimate_is_less_sure_where_curves_have_crossed():
     same = [Curve(tuple(rising(final))) for final in (0.8, 0.7, 0.6, 0.5)]
     crossing = [Curve(tuple(rising(final, speed))) for final, speed in ((0.8, 1), (0.7, 9), (0.6, 2), (0.5, 8))]
-    sure, unsure = (curves.at_end(known, 6, 0.3) for known in (same, crossing))
+    sure, unsure = (curves.at_end(known, Curve(tuple(rising(0.3)[:7]))) for known in (same, crossing))
     assert sure is not None
     assert unsure is not None
     assert unsure.sd > 2 * sure.sd
+
+
+def test_a_curve_that_still_climbs_is_expected_higher_than_a_flat_one_of_the_same_value():
+    known = [Curve(tuple(rising(final, speed))) for final, speed in ((0.8, 2), (0.7, 6), (0.6, 3), (0.5, 8), (0.7, 4))]
+    flat, climbing = (Curve(tuple(rising(final, speed)[:8])) for final, speed in ((0.43, 8), (0.8, 1.91)))
+    assert flat.end == pytest.approx(climbing.end, abs=0.02)
+    ends = [curves.at_end(known, each) for each in (flat, climbing)]
+    assert ends[0] is not None
+    assert ends[1] is not None
+    assert ends[0].value == pytest.approx(0.43, abs=0.05)
+    assert ends[1].value == pytest.approx(rising(0.8, 1.91)[-1], abs=0.1)
+
+
+def test_an_estimate_is_less_sure_where_the_known_curves_do_not_foretell_one_another():
+    usual = [Curve(tuple(rising(final))) for final in (0.8, 0.75, 0.7, 0.6, 0.55, 0.5)]
+    one_off = [*usual, Curve((*rising(0.5)[:15], *[0.9] * 5))]
+    sure, unsure = (curves.at_end(known, Curve(tuple(rising(0.3)[:8]))) for known in (usual, one_off))
+    assert sure is not None
+    assert unsure is not None
+    assert unsure.sd > 3 * sure.sd
 
 
 def test_nothing_is_estimated_without_a_full_training_nor_for_what_cannot_run():

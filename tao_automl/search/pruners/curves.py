@@ -1,8 +1,8 @@
 """Stop a trial whose curve is plainly worse: even with luck it would not end as high as the best has ended.
 
 Where it would end is estimated from the trainings that came to their end (`search.curves`): if early values have said
-little of the end, or curves have crossed, the estimate is wide and nothing is stopped. A trial that lies low and would
-get there by its own slope, as that has shrunk so far, is late, not bad, and goes on.
+little of the end, or curves have crossed, the estimate is wide and nothing is stopped. A trial that lies low and
+may get there by its own rise, as that has flattened so far (`search.rise`), is late, not bad, and goes on.
 
 The first epochs are never judged, nor are trials before three trainings have come to their end. Trial 0 holds the
 launched values: every other trial is compared with it, so it runs to its end.
@@ -17,15 +17,15 @@ from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 
-from tao_automl.search import curves
+from tao_automl.search import curves, rise
 from tao_automl.search.curves import Curve
 from tao_automl.search.proposal import budget_of
 
 _STARTUP_TRIALS = 3
 _WARM_UP = 0.1  # of the epochs
 _WARM_UP_EPOCHS = 2
-_LUCK = 2.0  # standard deviations above the estimate that a trial is given
-_WINDOW = 0.1  # of the epochs, over which a slope is taken
+_LUCK = 1.0  # standard deviations above the estimate that a trial is given
+_CHANCE = 0.2  # of getting there by its own rise, with which a trial goes on
 _NOISE = 2.0  # standard deviations by which the best of many noisy values is too good
 
 
@@ -52,23 +52,10 @@ class Curves(BasePruner):
 def is_hopeless(curve: Curve, known: Sequence[Curve], epochs: int) -> bool:
     """True if a curve will not end as high as the best of the `known` ones, as far as those and it itself tell."""
     target = max(other.end - _NOISE * other.noise for other in known)
-    estimate = curves.at_end(known, curve.last, curve.end)
+    estimate = curves.at_end(known, curve)
     if estimate is None or estimate.value + _LUCK * estimate.sd >= target:
         return False
-    return going_on(curve, epochs, max(1, round(_WINDOW * epochs))) < target
-
-
-def going_on(curve: Curve, epochs: int, window: int) -> float:
-    """Where a curve ends whose slope shrinks from window to window as it did last; one that did not shrink stays."""
-    if curve.last < window:
-        return curve.end
-    middle, first = curve.values[curve.last - window], curve.values[max(0, curve.last - 2 * window)]
-    gain, before = curve.end - middle, middle - first
-    ratio = min(1.0, gain / before) if before > 0 else 1.0
-    windows = (epochs - 1 - curve.last) / window
-    if ratio == 1:
-        return curve.end + gain * windows
-    return float(curve.end + gain * ratio * (1 - ratio**windows) / (1 - ratio))
+    return rise.chance(curve, known, epochs, target) < _CHANCE
 
 
 def make(epochs: int, direction: str) -> BasePruner:  # noqa: ARG001 the study knows its direction

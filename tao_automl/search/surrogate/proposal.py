@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +83,8 @@ def _start(asked: Request, limit: Limit, rng: np.random.Generator) -> Points:
 
 def _improve(asked: Request, limit: Limit, rng: np.random.Generator) -> Points:
     cube, history = asked.cube, asked.history
-    own = _subset(Evidence.of(history.points, scores(history.values)), _KEPT, rng)
+    seen = Evidence.of(history.points, scores(history.values))
+    own = _subset(replace(seen, noise=history.noise(seen.scores)), _KEPT, rng)
     evidence = own.joined(asked.prior)
     known = fit(cube, _subset(evidence, _FITTED, rng))
     model = condition(known, evidence)

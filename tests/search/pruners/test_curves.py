@@ -64,6 +64,22 @@ def test_a_late_bloomer_that_climbs_when_the_others_have_stopped_lives():
     assert stopped([*SEEN, shape(lambda t: 0.7 * t)])[-1] is None
 
 
+def test_nearly_all_late_bloomers_live_where_noise_hides_their_slope_now_and_then():
+    ends = []
+    for seed in range(12):
+        seen = [noisy(values, 10 * seed + n, 0.005) for n, values in enumerate(SEEN)]
+        ends.append(stopped([*seen, noisy(rising(0.75, speed=0.8), 10 * seed + 9, 0.005)])[-1])
+    assert ends.count(None) >= 10
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_plainly_worse_ends_in_the_first_fifth_though_there_is_noise(seed):
+    seen = [noisy(values, 10 * seed + n, 0.005) for n, values in enumerate(SEEN)]
+    end = stopped([*seen, noisy(rising(0.3), 10 * seed + 9, 0.005)])[-1]
+    assert end is not None
+    assert end <= EPOCHS / 5
+
+
 def test_late_bloomers_live_where_some_have_been_seen():
     seen = [sigmoid(0.6, 0.2), sigmoid(0.65, 0.6), sigmoid(0.5, 0.3), sigmoid(0.55, 0.5)]
     assert stopped([*seen, sigmoid(0.7, 0.6)])[-1] is None

@@ -13,6 +13,7 @@ from tao_automl.search.space import SearchSpace
 from tao_automl.search.surrogate import history
 from tao_automl.search.surrogate.ask import cube_of
 from tao_automl.search.surrogate.axes import Axis, Cube
+from tao_automl.search.surrogate.outcome import scores
 from tests.contracts.sampler_contract import contract_space
 
 X = FloatDistribution(0, 1)
@@ -42,9 +43,21 @@ def test_a_pruned_trial_counts_with_where_it_would_have_ended() -> None:
     lucky = curve(6, 0.95, [0.9], TrialState.PRUNED)
     values = history.read(CUBE, NOWHERE, [*finished, bad, lucky], True, 7).values
     assert 0 <= values[5] < 0.5
-    assert values[5] < values[6] <= 0.6  # the median of those that finished
+    assert values[5] < values[6] <= 1.2  # the best that finished
     mirrored = [curve(t.number, 0.1, [-v for v in t.intermediate_values.values()], t.state) for t in [*finished, bad]]
     assert history.read(CUBE, NOWHERE, mirrored, False, 7).values[5] == values[5]
+
+
+def test_a_pruned_trial_counts_the_less_the_less_is_known_of_its_end() -> None:
+    early, late = (0.5, 2.0, 1.0, 3.0, 2.5), (0.5, 1.0, 2.0, 3.0, 4.0)
+    finished = [curve(n, n / 10, [early[n], late[n], 1.1 * late[n]]) for n in range(5)]
+    stopped = [curve(5, 0.9, [0.6], TrialState.PRUNED), curve(6, 0.95, [0.6, 1.5], TrialState.PRUNED)]
+    found = history.read(CUBE, NOWHERE, [*finished, *stopped], True, 7)
+    assert found.doubts[:5].tolist() == [0] * 5
+    assert found.doubts[5] > 2 * found.doubts[6] > 0
+    noise = found.noise(scores(found.values))
+    assert noise[:5].tolist() == [1] * 5
+    assert noise[5] > noise[6] > 1
 
 
 def test_a_diverged_config_is_the_worst_and_other_failures_are_nothing() -> None:
