@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Cli
+from tests.e2e.conftest import QUICK, Cli
 from tests.execution.nodes import Nodes
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """One Ray for all, because every command would start its own."""
-    nodes = Nodes({"one": "0,1"})
+    nodes = Nodes({"one": "0,1"}, QUICK)
     yield nodes.address
     nodes.close()
 
