@@ -29,8 +29,8 @@ _QUIET = {
     "RAY_DEDUP_LOGS": "0",
 }
 
-# What `ray.init` starts and nobody here asks: an autoscaler, a dashboard, a reader of logs. Each is a Python of its own,
-# and together they take longer to start and to end than all the rest of Ray.
+# What `ray.init` starts and nobody here asks: an autoscaler, a dashboard, a reader of logs. Each is a Python of its
+# own, and together they take longer to start and to end than all the rest of Ray.
 _UNUSED = ("start_monitor", "start_api_server", "start_log_monitor")
 
 Question = Any  # an answer that may not be there yet
