@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tao_automl.layout import StudiesPaths
+from tao_automl.standin import shapes
 from tests.e2e.containers import Diary, Lab, make_data
 from tests.engine import Engine
 
@@ -57,9 +60,20 @@ class Cli:
         return json.loads(self(*words, "--json", code=code))
 
 
+@pytest.fixture(scope="session")
+def few_shapes(tmp_path_factory: pytest.TempPathFactory) -> StudiesPaths:
+    """A studies folder with the embedded trainer's own data, a fifth of it: a test that needs all has `module_cli`."""
+    paths = StudiesPaths(tmp_path_factory.mktemp("few"))
+    shapes.write(paths.sample_data("coco"), train=48, val=16)
+    shapes.write(paths.sample_data("odvg"), train=48, val=16, odvg=True)
+    return paths
+
+
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
+def cli(tmp_path: Path, few_shapes: StudiesPaths) -> Cli:
+    made = Cli(tmp_path)
+    shutil.copytree(few_shapes.folder, made.studies)
+    return made
 
 
 @pytest.fixture(scope="module")
