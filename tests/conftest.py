@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from tests.s3 import Bucket, Server
 
 
+# Before numpy is imported, here and in children: on matrices as small as ours a second thread only waits, and burns as
+# much of a core as the first. A trainer gets one thread a CPU of its job anyway.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 hypothesis.settings.register_profile("calm", deadline=None)  # timing is measured in benchmarks/, not asserted
 hypothesis.settings.load_profile("calm")
 

@@ -29,6 +29,10 @@ _QUIET = {
     "RAY_DEDUP_LOGS": "0",
 }
 
+# What `ray.init` starts and nobody here asks: an autoscaler, a dashboard, a reader of logs. Each is a Python of its
+# own, and together they take longer to start and to end than all the rest of Ray.
+_UNUSED = ("start_monitor", "start_api_server", "start_log_monitor")
+
 Question = Any  # an answer that may not be there yet
 
 
@@ -232,10 +236,12 @@ def _start(address: str | None, cpus: float, gpus: float | None) -> Any:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     import ray
-    from ray._private import worker
+    from ray._private import node, worker
 
     # What Ray calls its errors, e.g. a watcher that died, it prints on stdout whatever log_to_driver says.
     worker.print_to_stdstream = lambda *_, **__: None
+    for name in _UNUSED:
+        setattr(node.Node, name, lambda *_, **__: None)
     local: dict[str, Any] = {
         "num_cpus": max(1, math.ceil(cpus)),
         "num_gpus": gpus,

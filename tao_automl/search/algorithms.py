@@ -93,7 +93,8 @@ class Schedule:
 
 def names() -> tuple[str, ...]:
     """Names for `--algorithm`, the default first."""
-    return tuple(name for name, found in ALGORITHMS.items() if found.sampler in sampler_names())
+    there = sampler_names()
+    return tuple(name for name, found in ALGORITHMS.items() if found.sampler in there)
 
 
 def sampler_names() -> tuple[str, ...]:

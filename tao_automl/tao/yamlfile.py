@@ -24,7 +24,7 @@ class Loader(yaml.SafeLoader):
 
 
 class _Quick(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The same in C, where PyYAML has it: ten times as fast, for files of which no line is ever named."""
+    """The same in C, where PyYAML has it: ten times as fast. What is broken it says in other words, and not as well."""
 
 
 class Dumper(yaml.SafeDumper):
@@ -77,7 +77,7 @@ def data(path: Path) -> Any:
     try:
         return yaml.load(text, Loader=_Quick)
     except (yaml.YAMLError, ValueError):
-        return loads(text, str(path))[0]  # says better what is wrong, and where
+        return loads(text, str(path))[0]
 
 
 def loads(text: str, source: str) -> tuple[Any, Locate]:
@@ -86,18 +86,36 @@ def loads(text: str, source: str) -> tuple[Any, Locate]:
     Raises:
         ConfigError: not YAML, or a key stands twice in one mapping.
     """
-    lines: dict[str, int] = {}
     try:
-        loader = Loader(text)
-        node = loader.get_single_node()
-        if node is not None:
-            _collect(node, "", lines, source)
-        data = loader.construct_document(node) if node is not None else None
+        data, lines = _parsed(_Quick, text, source)
+    except (yaml.YAMLError, ValueError):
+        data, lines = _said(text, source)
+    return data, lambda path: _line(path, lines)
+
+
+def _said(text: str, source: str) -> tuple[Any, dict[str, int]]:
+    """`_parsed` with errors that a user can read.
+
+    Raises:
+        ConfigError: as `loads`.
+    """
+    try:
+        return _parsed(Loader, text, source)
     except yaml.YAMLError as error:
         raise ConfigError(_sentence(error, source), tip="check indentation, quotes and brackets there") from None
     except ValueError as error:  # the constructors of numbers, for text such as `0x_`
         raise ConfigError(f"{source}: {error}") from None
-    return data, lambda path: _line(path, lines)
+
+
+def _parsed(kind: type[Loader | _Quick], text: str, source: str) -> tuple[Any, dict[str, int]]:
+    """The data, and the line of each key."""
+    lines: dict[str, int] = {}
+    loader = kind(text)
+    node = loader.get_single_node()
+    if node is None:
+        return None, lines
+    _collect(node, "", lines, source)
+    return loader.construct_document(node), lines
 
 
 def _collect(node: yaml.Node, path: str, lines: dict[str, int], source: str) -> None:

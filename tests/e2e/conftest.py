@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tao_automl.layout import StudiesPaths
+from tao_automl.standin import shapes
 from tests.e2e.containers import Diary, Lab, make_data
 from tests.engine import Engine
 
@@ -57,9 +60,19 @@ class Cli:
         return json.loads(self(*words, "--json", code=code))
 
 
+@pytest.fixture(scope="session")
+def few_shapes(tmp_path_factory: pytest.TempPathFactory) -> StudiesPaths:
+    """A studies folder with a fifth of the embedded trainer's data. A run makes all of it, and captions, by itself."""
+    paths = StudiesPaths(tmp_path_factory.mktemp("few"))
+    shapes.write(paths.sample_data("coco"), train=48, val=16)
+    return paths
+
+
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
+def cli(tmp_path: Path, few_shapes: StudiesPaths) -> Cli:
+    made = Cli(tmp_path)
+    shutil.copytree(few_shapes.folder, made.studies)
+    return made
 
 
 @pytest.fixture(scope="module")

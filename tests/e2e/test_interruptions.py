@@ -16,11 +16,17 @@ from tao_automl.search.study import FrozenTrial, TrialState
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-TRIALS, EPOCHS = 8, 3
-STUDY = ("--model", "dino", "--trials", str(TRIALS), "--epochs", str(EPOCHS))
-WORDS = ("run", *STUDY, "--name", "k", "--pruner", "none", "--parallel", "2")
+MANY, FEW, EPOCHS = 8, 6, 3  # trials: for kill after kill, and for one interrupt
 SHOWN = tuple(state for state in TrialState if state is not TrialState.WAITING)
 SLOW = {"STANDIN_EPOCH_S": "1.0"}
+
+
+def run_of(name: str, trials: int) -> tuple[str, ...]:
+    budget = ("--trials", str(trials), "--epochs", str(EPOCHS), "--pruner", "none", "--parallel", "2")
+    return ("run", "--model", "dino", "--name", name, *budget)
+
+
+WORDS = run_of("k", FEW)
 
 
 def trials_of(studies: Path, name: str = "k") -> list[FrozenTrial]:
@@ -59,7 +65,7 @@ def test_twenty_kills_lose_nothing(cli, processes_of) -> None:
 
 def kill_until_it_ends(cli, name: str, most: int, rng: random.Random) -> int:
     """One study, killed at random moments and resumed, checked at its end; how often it was killed."""
-    words = ("run", *STUDY, "--name", name, "--pruner", "none", "--parallel", "2")
+    words = run_of(name, MANY)
     finished: dict[int, tuple] = {}
     kills, ended = 0, None
     while kills < most and ended is None:
@@ -76,7 +82,7 @@ def kill_until_it_ends(cli, name: str, most: int, rng: random.Random) -> int:
                 assert finished.setdefault(trial.number, seen) == seen
     cli(*(("resume", name) if exists(cli.studies, name) else words), **SLOW)
     trials = trials_of(cli.studies, name)
-    assert [trial.number for trial in trials] == list(range(TRIALS))
+    assert [trial.number for trial in trials] == list(range(MANY))
     assert {trial.state.name for trial in trials} == {"COMPLETE"}
     for trial in trials:
         assert sorted(trial.intermediate_values) == list(range(EPOCHS))
@@ -97,7 +103,7 @@ def test_the_first_interrupt_lets_active_trials_finish(cli, processes_of) -> Non
     states = [trial.state.name for trial in trials_of(cli.studies)]
     assert states
     assert set(states) == {"COMPLETE"}
-    assert len(states) < TRIALS
+    assert len(states) < FEW
     assert "resume k" in out + err
     assert processes_of(cli.folder) == []
 
@@ -116,7 +122,7 @@ def test_the_second_interrupt_stops_them_and_resume_starts_them_again(cli, proce
     cli("resume", "k")
     trials = trials_of(cli.studies)
     assert {trial.state.name for trial in trials} == {"COMPLETE"}
-    assert len(trials) == TRIALS
+    assert len(trials) == FEW
     assert all((cli.studies / "k" / "trials" / f"{number:04d}" / "attempt-2").is_dir() for number in cut)
 
 
@@ -126,7 +132,7 @@ def test_stop_from_another_terminal_ends_the_run(cli) -> None:
     cli("stop", "k", "--now")
     out, err = driver.communicate(timeout=60)
     assert driver.returncode == 130, out + err
-    assert len(trials_of(cli.studies)) < TRIALS
+    assert len(trials_of(cli.studies)) < FEW
 
 
 def test_a_second_driver_is_refused_while_the_first_one_works(cli) -> None:

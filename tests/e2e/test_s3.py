@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tao_automl import events
-from tao_automl.execution.runtimes.standin import sample_data
+from tao_automl.standin import shapes
 from tests.s3 import KEY, SECRET, Bucket, Proxy, Server, environment
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -36,7 +36,7 @@ class Lake:
 def lake(module_cli, s3_server: Server) -> Iterator[Lake]:
     """Study `first`, run once for this module."""
     bucket = Bucket(s3_server.folder / f"b{uuid.uuid4().hex[:12]}", Proxy(s3_server.port))
-    sample_data(bucket.folder / "data")
+    shapes.write(bucket.folder / "data", train=32, val=8)
     where = ("--train-data", bucket.url("data/train"), "--val-data", bucket.url("data/val"), "--runtime", "standin")
     kept = ("--cache-dir", str(module_cli.folder / "cache"), "--upload", bucket.url("results"))
     words = ("run", "--model", "dino", *where, *kept, *BUDGET)

@@ -6,7 +6,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-QUICK = {"RAY_health_check_initial_delay_ms": "500", "RAY_health_check_period_ms": "500"}
+QUICK = {
+    "RAY_health_check_initial_delay_ms": "500",
+    "RAY_health_check_period_ms": "500",
+    "RAY_prestart_worker_first_driver": "0",  # else each driver gets workers that it never uses
+}
+HEAD = {"num_cpus": 0, "include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
 
 
 class Nodes:
@@ -19,7 +24,7 @@ class Nodes:
         before = dict(os.environ)
         os.environ.update(QUICK)
         try:
-            self._cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+            self._cluster = Cluster(initialize_head=True, head_node_args=HEAD)
             self._raylets = {name: self._add(name) for name in gpus}
         finally:
             os.environ.clear()
