@@ -11,7 +11,7 @@ from scipy.special import ndtr, ndtri
 from tao_automl.search.surrogate.axes import Cube, Points
 
 _STAY = 0.6  # how often a set without order keeps the centre's choice near the centre
-_SPREAD = 0.75  # of numbers near the centre, all together
+_SPREAD = 0.75  # of points near the centre, from it
 
 
 def uniform(cube: Cube, rng: np.random.Generator, count: int) -> Points:
@@ -23,16 +23,19 @@ def uniform(cube: Cube, rng: np.random.Generator, count: int) -> Points:
 
 
 def near_centre(cube: Cube, rng: np.random.Generator, count: int) -> Points:
-    """Around the centre, spread evenly on each axis (a Latin hypercube through a truncated normal)."""
+    """Around the centre, spread evenly on each axis (a Latin hypercube through a truncated normal).
+
+    The more axes, the less far on each, so that points lie as far from the centre in any space.
+    """
     points = np.empty((count, len(cube)))
-    centre = cube.centre()
+    centre, spread = cube.centre(), _SPREAD / math.sqrt(len(cube))
     for index, axis in enumerate(cube.axes):
         if axis.choices:
             moved = rng.random(count) > _STAY
             points[:, index] = np.where(moved, rng.integers(axis.choices, size=count), centre[index])
         else:
             share = (rng.permutation(count) + rng.random(count)) / count
-            points[:, index] = _normal(float(centre[index]), share, _SPREAD / math.sqrt(len(cube)))
+            points[:, index] = _normal(float(centre[index]), share, spread)
     return cube.snapped(points)
 
 

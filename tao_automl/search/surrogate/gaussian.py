@@ -30,8 +30,7 @@ Matrix = NDArray[np.float64]
 
 _JITTER = 1e-6
 _LEVEL = 1.0  # variance of the constant
-_CHOICE = 0.5  # what two choices share, against the slope of a number
-_ELSEWHERE = 0.25
+_ELSEWHERE = 0.1  # squared distance of another choice of a set from the centre's
 # Logarithms of hyperparameters: middle and spread of their priors, for scores of unit spread.
 _LENGTH = (0.0, 1.0)  # half the logarithm of the number of axes comes on top
 _JOINT = (0.0, 0.7)
@@ -97,12 +96,12 @@ class _Pair:
         a, b = self.left * numbers, self.right * numbers
         out = a @ b.T + (a * a) @ (b * b).T
         for alike, inverse in zip(self.alike, sets, strict=True):
-            out += _CHOICE * inverse * inverse * alike
+            out += inverse * inverse * alike
         return np.asarray(out)
 
 
 def _squares(cube: Cube, points: Points) -> Matrix:
-    """How far each axis is from the centre, squared; another choice of a set is as far as half its axis."""
+    """How far each axis is from the centre, squared; another choice of a set is as far as a third of an axis."""
     out = np.square(points - cube.centre())
     out[:, cube.sets] = _ELSEWHERE * (points[:, cube.sets] != cube.centre()[cube.sets])
     return np.asarray(out)
@@ -137,7 +136,7 @@ class Covariance:
         """The diagonal of `between(points, points)`."""
         numbers, sets = self._split
         a = np.square((points - self.cube.centre())[:, ~self.cube.sets] * numbers)
-        own = a.sum(axis=1) + (a * a).sum(axis=1) + _CHOICE * np.square(sets).sum()
+        own = a.sum(axis=1) + (a * a).sum(axis=1) + np.square(sets).sum()
         return np.asarray(self.joint + self.single * own + _LEVEL)
 
     @property
@@ -253,7 +252,7 @@ class _Loss:
         change += 4 * known.single * square[~sets] * np.einsum("ij,ij->j", xx, pull @ xx)
         out = np.empty(len(square))
         out[~sets] = change
-        out[sets] = [2 * _CHOICE * known.single * pull[a].sum() - inner[~a].sum() for a in self._pair.alike]
+        out[sets] = [2 * known.single * pull[a].sum() - inner[~a].sum() for a in self._pair.alike]
         return np.asarray(out * square)
 
 

@@ -30,11 +30,21 @@ def test_every_drawn_point_is_a_config() -> None:
     assert exist(candidates.varied(CUBE, rng, points, np.full(200, 0.1), 2.0))
 
 
-def test_the_centre_is_in_the_middle_of_what_is_near_it() -> None:
+def test_what_is_near_the_centre_lies_closer_to_it_than_what_is_anywhere() -> None:
     points = candidates.near_centre(CUBE, np.random.default_rng(0), 500)
-    assert abs(np.median(points[:, 0]) - 0.9) < 0.1
+    anywhere = candidates.uniform(CUBE, np.random.default_rng(0), 500)
+    assert np.abs(points[:, 0] - 0.9).mean() < 0.8 * np.abs(anywhere[:, 0] - 0.9).mean()
     assert np.mean(points[:, 2] == 2.0) > 0.5
     assert len(np.unique(points[:, 2])) == 3
+
+
+def test_points_near_the_centre_are_as_far_from_it_with_many_axes_as_with_few() -> None:
+    away = []
+    for count in (9, 36):
+        cube = Cube(tuple(Axis(str(place), FloatDistribution(0, 1), 0.5) for place in range(count)))
+        points = candidates.near_centre(cube, np.random.default_rng(0), 200)
+        away.append(np.linalg.norm(points - 0.5, axis=1).mean())
+    assert abs(away[1] / away[0] - 1) < 0.2
 
 
 def test_a_varied_config_differs_from_its_origin_and_keeps_most_of_it() -> None:
