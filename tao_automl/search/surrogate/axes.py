@@ -1,7 +1,8 @@
 """Configs as points: each parameter is an axis of the unit cube, on the scale on which it is searched.
 
-Numbers lie between 0 and 1, ordered choices by their place, sets without order by the index of the choice. What
-a trial does not have (a parameter that a condition switches off) counts as its centre.
+Numbers lie between 0 and 1, ordered choices by their place (so do choices that are numbers and rise or fall), sets
+without order by the index of the choice. What a trial does not have (a parameter that a condition switches off)
+counts as its centre.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ class Axis:
     centre: float | None = None
     grows: bool = False
 
-    @property
+    @cached_property
     def choices(self) -> int:
         """How many choices a set without order has; 0 for a number."""
-        return len(self.distribution.choices) if isinstance(self.distribution, CategoricalDistribution) else 0
+        known = self.distribution
+        return len(known.choices) if isinstance(known, CategoricalDistribution) and not _have_order(known) else 0
 
     @property
     def places(self) -> int:
@@ -60,7 +62,8 @@ class Axis:
         """Where each code lies."""
         known = self.distribution
         if isinstance(known, CategoricalDistribution):
-            return np.array([known.choices.index(code) if code in known.choices else 0 for code in codes], dtype=float)
+            found = [known.choices.index(code) if code in known.choices else 0 for code in codes]
+            return np.array(found, dtype=float) / (1 if self.choices else len(known.choices) - 1)
         assert isinstance(known, (IntDistribution, FloatDistribution))
         low, high = self._ends()
         if high <= low:
@@ -72,7 +75,8 @@ class Axis:
         """The code that lies nearest."""
         known = self.distribution
         if isinstance(known, CategoricalDistribution):
-            return known.choices[int(min(max(round(place), 0), len(known.choices) - 1))]
+            index = place if self.choices else place * (len(known.choices) - 1)
+            return known.choices[int(min(max(round(index), 0), len(known.choices) - 1))]
         assert isinstance(known, (IntDistribution, FloatDistribution))
         low, high = self._ends()
         value = low + min(max(place, 0.0), 1.0) * (high - low)
@@ -169,6 +173,15 @@ def _grid(axis: Axis) -> Points | None:
     known = axis.distribution
     if axis.choices or not axis.places:
         return None
+    if isinstance(known, CategoricalDistribution):
+        return np.linspace(0, 1, axis.places)
     assert isinstance(known, (IntDistribution, FloatDistribution))
     step = known.step or 0
     return axis.places_of([known.low + index * step for index in range(axis.places)])
+
+
+def _have_order(known: CategoricalDistribution) -> bool:
+    """Whether choices are numbers that rise or fall."""
+    numbers = [each for each in known.choices if isinstance(each, (int, float)) and not isinstance(each, bool)]
+    rising = sorted(set(numbers))
+    return len(rising) == len(known.choices) > 1 and numbers in (rising, rising[::-1])

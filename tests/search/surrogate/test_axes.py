@@ -26,9 +26,9 @@ ints = st.builds(
 log_ints = st.builds(
     lambda low, width: IntDistribution(low, low + width, log=True), st.integers(1, 50), st.integers(0, 3000)
 )
-sets = st.lists(st.one_of(st.booleans(), st.text(max_size=3)), min_size=1, max_size=6, unique_by=repr).map(
-    lambda choices: CategoricalDistribution(tuple(choices))
-)
+sets = st.lists(
+    st.one_of(st.booleans(), st.text(max_size=3), st.integers(2)), min_size=1, max_size=6, unique_by=repr
+).map(lambda choices: CategoricalDistribution(tuple(choices)))
 distributions = st.one_of(floats, ints, log_ints, sets)
 
 
@@ -80,3 +80,15 @@ def test_what_a_trial_does_not_have_is_at_its_centre() -> None:
 def test_a_number_outside_its_range_lies_at_the_nearer_end() -> None:
     axis = Axis("p", FloatDistribution(1e-3, 1e-1, log=True))
     assert (axis.place(1.0), axis.place(1e-9), axis.place(0.0)) == (1.0, 0.0, 0.0)
+
+
+def test_choices_that_are_numbers_in_order_lie_along_the_axis() -> None:
+    rising = Axis("p", CategoricalDistribution((16, 32, 128, 1024)))
+    assert rising.choices == 0
+    assert list(rising.places_of([16, 32, 128, 1024])) == [0, 1 / 3, 2 / 3, 1]
+    assert Axis("p", CategoricalDistribution((0.1, 0.01, 0.001))).choices == 0
+
+
+def test_other_choices_are_a_set_without_order() -> None:
+    for choices in ((32, 16, 128), (True, False), (1, "a"), ("a", "b"), (7,)):
+        assert Axis("p", CategoricalDistribution(choices)).choices == len(choices)
