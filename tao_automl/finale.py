@@ -86,6 +86,8 @@ def evaluate(plan: Plan, cluster: Cluster, events: EventLog, is_stopping: Callab
         won = prepared.won
         if runs.evaluation(plan.paths, won.trial, won.epoch) is None:
             prepared = action.claim(plan, Asked(EVALUATE))
+            job = dataclasses.replace(prepared.job, id=jobs.final_id(prepared.job.id))
+            prepared = dataclasses.replace(prepared, job=job)
             events.emit("final_evaluation", trial=won.trial, epoch=won.epoch, folder=str(prepared.paths.folder))
             action.run_on(cluster, plan, prepared, sleep)
     except AutoMLError as error:

@@ -59,12 +59,17 @@ def score_id(name: str, number: int, attempt: int, scoring: int) -> str:
     return f"{job_id(name, number, attempt)}-score-{scoring}"
 
 
-def is_trial_job(identity: str, name: str) -> bool:
-    """True for what `job_id` and `score_id` make for a study: not for its actions, nor for a trial's further nodes."""
-    return (
-        identity.startswith(f"{name}-")
-        and re.fullmatch(r"\d{4,}-\d+(-score-\d+)?", identity[len(name) + 1 :]) is not None
-    )
+def final_id(action_id: str) -> str:
+    """Of the winner's evaluation, which the driver starts: `<study>-<action's folder>-final`."""
+    return f"{action_id}-final"
+
+
+def is_drivers(identity: str, name: str) -> bool:
+    """True for what a study's driver starts: what `job_id`, `score_id` and `final_id` make. Not for actions that a user
+    starts, nor for a trial's further nodes.
+    """
+    own = r"\d{4,}-\d+(-score-\d+)?|[a-z_]+-\d+-final"
+    return identity.startswith(f"{name}-") and re.fullmatch(own, identity[len(name) + 1 :]) is not None
 
 
 def trial_job(plan: Plan, number: int, attempt: int, segment: Segment | None = None) -> JobSpec:

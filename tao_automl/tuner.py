@@ -8,7 +8,7 @@ one ticks. What must hold:
 - The job's state is read before its status file, because the last lines arrive with the exit.
 - A job's id is derived from study, trial and attempt; submitting it again attaches to it.
 - What is read for the first time after a restart is history: it is reported and never pruned.
-- A container of this study that no trial knows is ended first.
+- A container that a driver of this study has left, and no trial knows, is ended first.
 """
 
 from __future__ import annotations
@@ -143,12 +143,14 @@ class Tuner:
         return len(self._ledger.active())
 
     def _reconcile(self) -> None:
-        """End the jobs of trials that storage knows nothing of, or knows to be over."""
+        """End jobs that an earlier driver left: of trials that storage knows nothing of, or knows to be over, and the
+        evaluation of a winner.
+        """
         self._reconciled_s = self._session.now_s
         known = {self._session.job_id(trial) for trial in self._ledger.running()}
         for job_id, state in self._cluster.survey().items():
-            trial_job = whole(job_id)
-            if trial_job in known or not jobs.is_trial_job(trial_job, self._plan.name):
+            identity = whole(job_id)
+            if identity in known or not jobs.is_drivers(identity, self._plan.name):
                 continue
             self._cluster.end(job_id)
             if state.phase is not Phase.EXITED:

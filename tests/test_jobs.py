@@ -90,11 +90,13 @@ def test_the_job_carries_what_was_asked_for_containers(tmp_path, monkeypatch):
     assert "hidden" not in repr(made.room(1))
 
 
-def test_the_jobs_of_trials_are_told_from_others_by_their_id():
-    assert jobs.is_trial_job(jobs.job_id("s", 12, 3), "s")
-    assert jobs.is_trial_job(jobs.job_id("s-1", 12345, 1), "s-1")
-    others = ("s-export-001", "s-0012-3-node1", "t-0012-3", "s-1-0012-3", "s")
-    assert not any(jobs.is_trial_job(identity, "s") for identity in others)
+def test_what_a_driver_starts_is_told_from_other_jobs_by_its_id():
+    assert jobs.is_drivers(jobs.job_id("s", 12, 3), "s")
+    assert jobs.is_drivers(jobs.job_id("s-1", 12345, 1), "s-1")
+    assert jobs.is_drivers(jobs.score_id("s", 12, 3, 2), "s")
+    assert jobs.is_drivers(jobs.final_id("s-evaluate-001"), "s")
+    others = ("s-evaluate-001", "s-0012-3-node1", "t-0012-3", "s-1-0012-3", "s", jobs.final_id("s-1-evaluate-001"))
+    assert not any(jobs.is_drivers(identity, "s") for identity in others)
 
 
 def test_a_container_sees_the_data_and_what_the_user_mounts(tmp_path):

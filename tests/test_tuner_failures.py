@@ -186,7 +186,7 @@ def test_a_retry_that_must_wait_does_and_others_run_meanwhile(bench):
 def test_a_container_that_no_trial_knows_is_ended_and_named(bench):
     made = bench(lambda _trial, _attempt: GOOD)
     made.run()
-    for job_id in ("s-0007-1", "s-export-001", "other-0007-1"):
+    for job_id in ("s-0007-1", "s-evaluate-001-final", "s-export-001", "other-0007-1"):
         spec = JobSpec(job_id, "train", "none", (), made.plan.paths.folder / job_id, "process")
         made.machines.script_of = lambda _job: SILENT
         made.machines.start(spec)
@@ -194,7 +194,8 @@ def test_a_container_that_no_trial_knows_is_ended_and_named(bench):
     made.machines.script_of = lambda _job: GOOD
     made.run()
     assert made.machines.running == ["s-export-001", "other-0007-1"]
-    assert [(event["job"], event["node"]) for event in made.events("orphan_stopped")] == [("s-0007-1", "box")]
+    ended = [("s-0007-1", "box"), ("s-evaluate-001-final", "box")]
+    assert [(event["job"], event["node"]) for event in made.events("orphan_stopped")] == ended
 
 
 def test_what_a_told_trial_left_is_removed_without_a_word(bench):
