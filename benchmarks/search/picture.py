@@ -60,8 +60,8 @@ def draw(sheet: Sheet, file: Path) -> None:
     figure, axes = pyplot.subplots(lines, _COLUMNS, figsize=size, squeeze=False)
     for axis, (title, names) in zip(axes.flat, panels.items(), strict=False):
         axis.set_title(title, fontsize=10)
-        for method in sheet.methods:
-            _line(axis, sheet, method, names)
+        for place, method in enumerate(sheet.methods):
+            _line(axis, sheet, method, names, f"C{place}")
         axis.set_ylim(0, 1)
         axis.grid(alpha=0.3)
     for axis in axes.flat[len(panels) :]:
@@ -75,11 +75,11 @@ def draw(sheet: Sheet, file: Path) -> None:
     pyplot.close(figure)
 
 
-def _line(axis: Any, sheet: Sheet, method: str, names: Sequence[str]) -> None:
+def _line(axis: Any, sheet: Sheet, method: str, names: Sequence[str], color: str) -> None:
     grid = [sheet.trials * (part + 1) / _POINTS for part in range(_POINTS)]
     curves = sheet.curves(method, names, grid)
     if not curves.size:
         return
     low, median, high = np.quantile(curves, [0.25, 0.5, 0.75], axis=0)
-    (line,) = axis.plot(grid, median, label=method, linewidth=1.4)
-    axis.fill_between(grid, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
+    axis.plot(grid, median, label=method, color=color, linewidth=1.4)
+    axis.fill_between(grid, low, high, color=color, alpha=0.12, linewidth=0)
